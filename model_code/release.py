@@ -1,0 +1,210 @@
+"""Publish what the gate let through: content-addressed, signed, immutable; then point the servers at it.
+
+python -m model_code.release publish --run URI --models URI --key PATH
+python -m model_code.release list --models URI
+python -m model_code.release rollback --models URI --name NAME --key PATH [--version V]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model_code import store
+from model_code.card import model_card
+from model_code.errors import InputError, RunFailedError, run_stage
+from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
+from model_code.signing import ALGORITHM, canonical, ensure_key_pair, public_pem, sign, verified
+
+COMMIT_POINT = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A published version."""
+
+    name: str
+    """The model's name."""
+    version: str
+    """First 16 hexadecimal digits of the SHA-256 over the canonical list of files."""
+    uri: str
+    """Folder of the version."""
+    run_id: str
+    """The training run that it comes from."""
+
+
+def publish(run: str, models: str, key: Path) -> tuple[Release, Pointer]:
+    """Publish a run's chosen candidate and move the pointer to it.
+
+    Raises:
+        RunFailedError: the gate's report is missing, refuses, or is not about this very archive.
+    """
+    report = passing_report(run)
+    with tempfile.TemporaryDirectory(prefix="skylift-release-") as folder:
+        files = _gather(run, report, Path(folder))
+        release = _write(files, report, models, key)
+    return release, move_pointer(models, release.name, release.version, key)
+
+
+def passing_report(run: str) -> dict[str, Any]:
+    """Return the gate's report of a run, which must have passed."""
+    try:
+        report: dict[str, Any] = json.loads(store.read(store.join(run, "report.json")))
+    except FileNotFoundError:
+        raise InputError(
+            f"run must have a gate report, none in {run}; run `skylift compress --run {run}` first"
+        ) from None
+    if not report["passed"]:
+        raise RunFailedError(
+            f"the gate refused run {report['run_id']}: nothing is published; see {run}/report.html"
+        )
+    return report
+
+
+def version_of(files: dict[str, dict[str, Any]]) -> str:
+    """Return the version that a list of files (name -> sha256, bytes) stands for."""
+    return hashlib.sha256(canonical(files)).hexdigest()[:16]
+
+
+def releases(models: str, public: bytes) -> list[dict[str, Any]]:
+    """Return every published version below a model store, the served one marked, newest pointer first."""
+    found = []
+    for name in store.names(models):
+        pointed = read_pointer(models, name, public)
+        for version in store.names(store.join(models, name)):
+            uri = store.join(models, name, version)
+            if not store.exists(store.join(uri, COMMIT_POINT)):
+                continue
+            report = json.loads(store.read(store.join(uri, "report.json")))
+            chosen = next(c for c in report["candidates"] if c["name"] == report["chosen"])
+            current = pointed is not None and pointed[0].version == version
+            found.append(
+                {
+                    "name": name,
+                    "version": version,
+                    "current": current,
+                    "uri": uri,
+                    "run_id": report["run_id"],
+                    "candidate": report["chosen"],
+                    "metric_name": report["metric_name"],
+                    "metric": chosen["metric"],
+                    "size_bytes": chosen["size_bytes"],
+                    "created": report["machine"]["date"],
+                }
+            )
+    return sorted(found, key=lambda row: (row["name"], not row["current"], row["created"]))
+
+
+def rollback(models: str, name: str, key: Path, version: str = "") -> Pointer:
+    """Point at an earlier version again, after checking that it is whole and signed.
+
+    Raises:
+        InputError: no such version.
+        RunFailedError: its manifest is not what was signed.
+    """
+    found = read_pointer(models, name, public_pem(key))
+    target = rollback_target(found[0] if found else None, name, version)
+    _check_signed(models, name, target, public_pem(key))
+    return move_pointer(models, name, target, key)
+
+
+def _gather(run: str, report: dict[str, Any], folder: Path) -> dict[str, Path]:
+    candidate = store.join(run, "candidates", report["chosen"])
+    sources = {
+        "model.mar": store.join(candidate, "model.mar"),
+        "model.safetensors": store.join(candidate, "model.safetensors"),
+        "model.json": store.join(candidate, "artifact", "model.json"),
+        "report.json": store.join(run, "report.json"),
+        "report.html": store.join(run, "report.html"),
+    }
+    for name, uri in sources.items():
+        store.fetch(uri, folder / name)
+    if store.sha256_file(folder / "model.mar") != report["mar_sha256"]:
+        raise RunFailedError(
+            f"the report is about another archive than {sources['model.mar']}; run `skylift compress` again"
+        )
+    (folder / "card.md").write_text(model_card(report))
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def _write(files: dict[str, Path], report: dict[str, Any], models: str, key: Path) -> Release:
+    listed = {name: {"sha256": store.sha256_file(p), "bytes": p.stat().st_size} for name, p in files.items()}
+    name, version = report["name"], version_of(listed)
+    uri = store.join(models, name, version)
+    manifest = canonical({"format": 1, "name": name, "version": version, "files": listed})
+    statement = {
+        "name": name,
+        "version": version,
+        "run_id": report["run_id"],
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+    }
+    release = Release(name=name, version=version, uri=uri, run_id=report["run_id"])
+    if store.exists(store.join(uri, COMMIT_POINT)):
+        return release
+    for file, path in files.items():
+        store.upload(path, store.join(uri, file))
+    signed = {"algorithm": ALGORITHM, "signature": sign(statement, key), "statement": statement}
+    store.write(store.join(uri, "manifest.sig"), json.dumps(signed, indent=2).encode())
+    try:
+        store.create(store.join(uri, COMMIT_POINT), manifest)
+    except store.ConflictError:
+        if store.read(store.join(uri, COMMIT_POINT)) != manifest:
+            raise RunFailedError(
+                f"{uri} holds another manifest under the same version; somebody tampered with it"
+            ) from None
+    return release
+
+
+def _check_signed(models: str, name: str, version: str, public: bytes) -> None:
+    uri = store.join(models, name, version)
+    try:
+        manifest = store.read(store.join(uri, COMMIT_POINT))
+        signed = json.loads(store.read(store.join(uri, "manifest.sig")))
+    except FileNotFoundError:
+        raise InputError(
+            f"`{name}` has no release `{version}`; see `skylift releases --name {name}`"
+        ) from None
+    expected = hashlib.sha256(manifest).hexdigest()
+    statement = signed["statement"]
+    right = (statement["name"], statement["version"], statement["manifest_sha256"]) == (
+        name,
+        version,
+        expected,
+    )
+    if not right or not verified(statement, signed["signature"], public):
+        raise RunFailedError(f"{uri} is not what was signed; the pointer stays where it is")
+
+
+def main(words: list[str]) -> None:
+    """Run `publish`, `list` or `rollback` and print one JSON object."""
+    parser = argparse.ArgumentParser(prog="model_code.release")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("publish", "list", "rollback"):
+        sub = commands.add_parser(command)
+        sub.add_argument("--models", required=True, help="URI of the model store")
+        sub.add_argument("--key", type=Path, required=True, help="folder of signing.pem, made where missing")
+        if command == "publish":
+            sub.add_argument("--run", required=True, help="URI of the run folder, with the gate's report")
+        else:
+            sub.add_argument("--name", default="", help="the model's name")
+        if command == "rollback":
+            sub.add_argument("--version", default="", help="default: the one served before")
+    args = parser.parse_args(words)
+    if args.command == "publish":
+        release, pointer = publish(args.run, args.models, ensure_key_pair(args.key))
+        answer: dict[str, Any] = {**asdict(release), "counter": pointer.counter, "previous": pointer.previous}
+    elif args.command == "rollback":
+        answer = asdict(rollback(args.models, args.name, ensure_key_pair(args.key), args.version))
+    else:
+        rows = releases(args.models, public_pem(ensure_key_pair(args.key)))
+        answer = {"releases": [row for row in rows if args.name in ("", row["name"])]}
+    print(json.dumps(answer))  # noqa: T201 - the stage's result
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,188 @@
+"""Objects behind a URI: `file://` and `s3://` alike, with S3's conditional writes on both.
+
+A plain path is a `file://` URI too. Writes are atomic (temporary name, then rename; or one PutObject).
+`create` is S3's `If-None-Match: *`, `replace` its `If-Match`: on a local disk the same promises are kept by a
+hard link and by a lock file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.store import LocalStore, S3Store
+
+from model_code.errors import InputError
+
+SCHEMES = ("file", "s3")
+
+
+class ConflictError(RuntimeError):
+    """Somebody else created or replaced the object first: nothing was written."""
+
+
+def join(uri: str, *parts: str) -> str:
+    """Return the URI of something below another one."""
+    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the local path that a URI (or a plain path) stands for, None for a remote one."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri).absolute() if parsed.scheme == "" else None
+
+
+def as_uri(path_or_uri: str) -> str:
+    """Return the URI of what may be a plain path.
+
+    Raises:
+        InputError: the scheme is neither `file` nor `s3`.
+    """
+    path = local_path(path_or_uri)
+    if path is not None:
+        return path.as_uri()
+    scheme = urlparse(path_or_uri).scheme
+    if scheme not in SCHEMES:
+        raise InputError(
+            f"uri must start with file:// or s3://, got `{path_or_uri}`; write a path or an s3:// URI"
+        )
+    return path_or_uri
+
+
+def read(uri: str) -> bytes:
+    """Return an object's bytes.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    return read_with_etag(uri)[0]
+
+
+def read_with_etag(uri: str) -> tuple[bytes, str]:
+    """Return an object's bytes and the tag that `replace` takes."""
+    store, key = _open(uri)
+    try:
+        answer = obstore.get(store, key)
+        content = bytes(answer.bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(uri) from None
+    etag = _local_etag(content) if isinstance(store, LocalStore) else str(answer.meta["e_tag"])
+    return content, etag
+
+
+def write(uri: str, content: bytes) -> None:
+    """Write an object, whole or not at all, over whatever was there."""
+    store, key = _open(uri, create=True)
+    obstore.put(store, key, content)
+
+
+def create(uri: str, content: bytes) -> None:
+    """Write an object that must not exist yet.
+
+    Raises:
+        ConflictError: it exists.
+    """
+    store, key = _open(uri, create=True)
+    try:
+        obstore.put(store, key, content, mode="create", use_multipart=False)
+    except (AlreadyExistsError, PreconditionError):
+        raise ConflictError(f"{uri} exists") from None
+
+
+def replace(uri: str, content: bytes, etag: str) -> None:
+    """Write an object over the very version that `etag` names.
+
+    Raises:
+        ConflictError: the object has changed since, or is gone.
+    """
+    store, key = _open(uri)
+    if isinstance(store, LocalStore):
+        _replace_local(local_path(uri) or Path(), content, etag)
+        return
+    try:
+        obstore.put(store, key, content, mode={"e_tag": etag}, use_multipart=False)
+    except (PreconditionError, FileNotFoundError):
+        raise ConflictError(f"{uri} was changed by somebody else") from None
+
+
+def fetch(uri: str, path: Path) -> None:
+    """Copy an object to a local file, which appears whole or not at all."""
+    store, key = _open(uri)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with partial.open("wb") as file:
+            for chunk in obstore.get(store, key).stream(min_chunk_size=1 << 20):
+                file.write(chunk)
+        partial.replace(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(uri) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def upload(path: Path, uri: str) -> None:
+    """Copy a local file to an object (in parts when it is large)."""
+    store, key = _open(uri, create=True)
+    obstore.put(store, key, path)
+
+
+def exists(uri: str) -> bool:
+    """Tell whether an object is there."""
+    store, key = _open(uri)
+    try:
+        obstore.head(store, key)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def names(uri: str) -> list[str]:
+    """Return the sorted names directly below a URI: objects, and folders without their final slash."""
+    store, key = _open(join(uri, "x"))
+    prefix = key.removesuffix("x").rstrip("/")
+    listed = obstore.list_with_delimiter(store, prefix=prefix or None)
+    paths = [meta["path"] for meta in listed["objects"]] + [str(path) for path in listed["common_prefixes"]]
+    return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
+
+
+def sha256_file(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open(uri: str, *, create: bool = False) -> tuple[LocalStore | S3Store, str]:
+    uri = as_uri(uri)
+    path = local_path(uri)
+    if path is not None:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return LocalStore(), str(path).lstrip("/")
+    parsed = urlparse(uri)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    # obstore reads region, keys, profile-less instance roles and the endpoint from the environment by itself.
+    options = {"allow_http": True} if endpoint.startswith("http://") else {}
+    return S3Store(parsed.netloc, client_options=options), parsed.path.lstrip("/")  # type: ignore[arg-type]
+
+
+def _local_etag(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _replace_local(path: Path, content: bytes, etag: str) -> None:
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not path.exists() or _local_etag(path.read_bytes()) != etag:
+            raise ConflictError(f"{path} was changed by somebody else")
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        partial.write_bytes(content)
+        partial.replace(path)
