@@ -78,7 +78,7 @@ def releases(models: str, public: bytes) -> list[dict[str, Any]]:
         pointed = read_pointer(models, name, public)
         for version in store.names(store.join(models, name)):
             uri = store.join(models, name, version)
-            if not store.exists(store.join(uri, COMMIT_POINT)):
+            if version == "current.json" or not store.exists(store.join(uri, COMMIT_POINT)):
                 continue
             report = json.loads(store.read(store.join(uri, "report.json")))
             chosen = next(c for c in report["candidates"] if c["name"] == report["chosen"])

@@ -145,12 +145,16 @@ def exists(uri: str) -> bool:
 
 
 def names(uri: str) -> list[str]:
-    """Return the sorted names directly below a URI: objects, and folders without their final slash."""
+    """Return the sorted names directly below a URI: objects, and folders without their final slash.
+
+    Names with a leading dot are left out: locks and partial files of our own.
+    """
     store, key = _open(join(uri, "x"))
     prefix = key.removesuffix("x").rstrip("/")
     listed = obstore.list_with_delimiter(store, prefix=prefix or None)
     paths = [meta["path"] for meta in listed["objects"]] + [str(path) for path in listed["common_prefixes"]]
-    return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
+    found = sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
+    return [name for name in found if not name.startswith(".")]
 
 
 def sha256_file(path: Path) -> str:

@@ -1,0 +1,254 @@
+"""`skylift`: one command a stage, and `pipeline` for all of them. Thin: every stage is a process of another room."""
+
+from __future__ import annotations
+
+import json
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.cli import processes, stages
+from infra.cli.errors import InputError, RunFailedError, StageFailedError
+from infra.cli.haproxy import require_haproxy
+from infra.cli.layout import layout
+from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline
+from infra.cli.predict import predict_inputs
+from infra.cli.sources import recipe_for
+from infra.cli.summary import closing_table, megabytes, number
+
+HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, release, serve."
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""The words that a command does not know are settings (`train.epochs=3`), checked by the stage that owns them."""
+
+Out = Annotated[str, typer.Option(help="Folder or s3:// URI for data, runs and releases.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
+Recipe = Annotated[
+    str, typer.Option(help="resnet, bert, gpt or path/to/file.py:function; empty: by the data.")
+]
+DataOption = Annotated[str, typer.Option(help="digits, images:DIR, text:FILE, tokens:FILE or ready shards.")]
+Nproc = Annotated[int, typer.Option(min=1, help="Training processes on this machine.")]
+Workers = Annotated[int, typer.Option(min=1, help="TorchServe workers.")]
+Name = Annotated[str, typer.Option(help="The model's name.")]
+OnError = Annotated[str, typer.Option(help="A sample that cannot be read: refuse, or skip and list it.")]
+
+progress = Console(stderr=True)
+
+
+@app.command(context_settings=SETTINGS)
+def pipeline(
+    context: typer.Context,
+    recipe: Recipe = "",
+    data: DataOption = "",
+    out: Out = "skylift-out",
+    name: Annotated[str, typer.Option(help="Name of the released model; empty: recipe and data set.")] = "",
+    nproc: Nproc = 2,
+    workers: Workers = 2,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="Quality to keep: 0.99 = 99 % of the uncompressed model's (0.01 = 1 % loss)."),
+    ] = 0.99,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at the end.")] = 16,
+    on_error: OnError = "refuse",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the server running and print a curl line.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Do the whole job: data, train, compress, release, serve, predict. Settings: key=value, as train.epochs=3."""
+    recipe, data = recipe_for(recipe, data)
+    options = PipelineOptions(
+        recipe=recipe,
+        data=data,
+        where=layout(out),
+        name=name,
+        nproc=nproc,
+        workers=workers,
+        concurrency=concurrency,
+        settings=(f"compress.tolerance={tolerance}", *settings_of(context)),
+        data_options=("--on-error", on_error),
+        keep=keep,
+    )
+    result = run_pipeline(options, progress)
+    if as_json:
+        print_json(result)
+    else:
+        Console().print(closing_table(result))
+
+
+@app.command(context_settings=SETTINGS)
+def data(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="digits, images:DIR, text:FILE or tokens:FILE.")],
+    out: Out = "skylift-out",
+) -> None:
+    """Turn a source into shards. More options: --on-error, --label-column, --text-column, --header, --image-size."""
+    command = stages.data_command(source, layout(out).data, context.args)
+    print_json(processes.run("data", command).result)
+
+
+@app.command(context_settings=SETTINGS)
+def train(
+    context: typer.Context,
+    recipe: Recipe = "",
+    data: DataOption = "",
+    out: Out = "skylift-out",
+    nproc: Nproc = 2,
+) -> None:
+    """Train on this machine by torchrun. Settings: key=value, as train.epochs=3."""
+    recipe, data = recipe_for(recipe, data)
+    options = PipelineOptions(
+        recipe=recipe, data=data, where=layout(out), settings=tuple(settings_of(context))
+    )
+    story = Story(progress)
+    story.run("check", stages.check_command(recipe, context.args))
+    shards = prepare(story, options)
+    command = stages.train_command(recipe, shards, options.where.runs, nproc, context.args)
+    print_json(story.run("train", command))
+
+
+@app.command(context_settings=SETTINGS)
+def compress(
+    context: typer.Context,
+    run: Annotated[str, typer.Option(help="URI of the run folder, as `skylift train` printed it.")],
+    name: Name = "",
+) -> None:
+    """Make a trained run smaller, behind the gate. Settings: compress.tolerance=0.99 and others."""
+    print_json(processes.run("compress", stages.compress_command(run, name, settings_of(context))).result)
+
+
+@app.command()
+def release(
+    run: Annotated[str, typer.Option(help="URI of the compressed run.")], out: Out = "skylift-out"
+) -> None:
+    """Sign and publish what the gate let through, and point the servers at it."""
+    print_json(
+        processes.run("release", stages.release_command("publish", layout(out), ["--run", run])).result
+    )
+
+
+@app.command()
+def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -> None:
+    """List the published releases, the served one marked."""
+    words = ["--name", name] if name else []
+    listed = processes.run("releases", stages.release_command("list", layout(out), words)).result
+    if as_json:
+        print_json(listed)
+        return
+    table = Table("", "name", "version", "made by", "quality", "size", "created")
+    for row in listed["releases"]:
+        quality = f"{number(row['metric_name'], row['metric'])} {row['metric_name'].replace('_', ' ')}"
+        mark = "current" if row["current"] else ""
+        table.add_row(
+            mark,
+            row["name"],
+            row["version"],
+            row["candidate"],
+            quality,
+            megabytes(row["size_bytes"]),
+            row["created"],
+        )
+    Console().print(table)
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    out: Out = "skylift-out",
+    version: Annotated[str, typer.Option(help="Release to go back to; empty: the one before.")] = "",
+) -> None:
+    """Point the servers at an earlier release again."""
+    words = ["--name", name, *(["--version", version] if version else [])]
+    print_json(processes.run("rollback", stages.release_command("rollback", layout(out), words)).result)
+
+
+@app.command(context_settings=SETTINGS)
+def serve(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    out: Out = "skylift-out",
+    workers: Workers = 2,
+) -> None:
+    """Serve a model's current release until Ctrl-C. More options: --host, --port, --metrics-port, --threads."""
+    require_haproxy(progress)
+    words = ["--workers", str(workers), "--state", str(layout(out).local / "serve"), *context.args]
+    child = processes.start(stages.serve_command(layout(out), name, words))
+    try:
+        print_json(processes.first_json(child, "serve"))
+        if code := child.wait():
+            raise StageFailedError("serve", code)
+    finally:
+        processes.stop(child)
+
+
+@app.command()
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Images, .jsonl (a request a line), .txt (a text a line), or -.")
+    ],
+    url: Annotated[str, typer.Option(help="The server, as https://127.0.0.1:8443.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate to trust, as `skylift serve` printed it.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 16,
+) -> None:
+    """Ask a server: one JSON line an input, in the inputs' order."""
+    failed = 0
+    for line in predict_inputs(inputs, f"{url.rstrip('/')}/predictions/{name}", ca, concurrency, progress):
+        failed += line["status"] != 200
+        print_json(line)
+    if failed:
+        raise RunFailedError(f"{failed} of the requests failed; see `status` and `answer` above")
+
+
+def settings_of(context: typer.Context) -> list[str]:
+    """Return the words that are settings, `key.name=value`.
+
+    Raises:
+        InputError: an option that the command does not have.
+    """
+    options = [option for parameter in context.command.params for option in parameter.opts]
+    for word in context.args:
+        option = word.partition("=")[0]
+        if option.startswith("-") and "." not in option:
+            near = get_close_matches(option, options, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"see skylift {context.info_name} --help"
+            raise InputError(f"unknown option `{option}`; {hint}")
+    return list(context.args)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on a line of stdout: data, not a message."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run `skylift` and leave with 0, 2 for bad input or 1 for a failed run; never with a stack trace for those."""
+    processes.terminate_as_interrupt()
+    try:
+        code = app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        code = complain(error.format_message(), 2)
+    except InputError as error:
+        code = complain(str(error), 2)
+    except RunFailedError as error:
+        code = complain(str(error), 1)
+    except StageFailedError as error:
+        code = error.code
+    except (KeyboardInterrupt, typer.Abort):
+        code = complain("interrupted; everything that was started is stopped", 130)
+    sys.exit(code)
+
+
+def complain(message: str, code: int) -> int:
+    """Print a one-line error (nothing where help was printed instead) and return the exit code."""
+    if message:
+        progress.print(f"error: {' '.join(message.split())}", soft_wrap=True, highlight=False, markup=False)
+    return code

@@ -1,0 +1,168 @@
+"""`skylift pipeline`: data, train, compress, release, serve and predict on one machine, in that order."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra.cli import processes, stages
+from infra.cli.errors import RunFailedError
+from infra.cli.haproxy import require_haproxy
+from infra.cli.inference import Request, send_all
+from infra.cli.layout import Layout
+from infra.cli.sources import parse_data
+from infra.cli.summary import Expected, pipeline_result, serving_figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineOptions:
+    """What one pipeline is asked for."""
+
+    recipe: str
+    """Built-in recipe or `path/to/file.py:function`."""
+    data: str
+    """A source or ready shards, see `infra/cli/sources.py`."""
+    where: Layout
+    """Where everything is written."""
+    name: str = ""
+    """The released model's name; empty: recipe and data set."""
+    nproc: int = 2
+    """Training processes, 1 or more."""
+    workers: int = 2
+    """TorchServe workers, 1 or more."""
+    concurrency: int = 16
+    """Requests in flight while the held-out set is served."""
+    settings: tuple[str, ...] = ()
+    """Config overrides, `key=value`."""
+    data_options: tuple[str, ...] = ()
+    """Options of the data stage."""
+    keep: bool = False
+    """Leave the server running at the end."""
+
+
+def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
+    """Do the whole job and return its result (see `summary.pipeline_result`), with time and memory per stage.
+
+    Raises:
+        InputError: a wrong option.
+        StageFailedError: a stage failed and said why.
+    """
+    require_haproxy(console)
+    story = Story(console)
+    where, settings = options.where, list(options.settings)
+    story.run("check", stages.check_command(options.recipe, settings))
+    shards = prepare(story, options)
+    train = story.run(
+        "train", stages.train_command(options.recipe, shards, where.runs, options.nproc, settings)
+    )
+    run_uri = f"{where.runs}/{train['run_id']}"
+    compressed = story.run(
+        "compress", stages.compress_command(run_uri, options.name, compress_settings(settings))
+    )
+    published = story.run("release", stages.release_command("publish", where, ["--run", run_uri]))
+    offline = where.local / "offline" / f"{published['version']}.jsonl"
+    story.run("predict offline", stages.offline_command(published["uri"], shards, offline))
+    with story.served(options, published["name"]) as node:
+        serving = serve_held_out(story, options, node, offline)
+        if options.keep:
+            story.keep(node, offline)
+    result = pipeline_result(train, compressed, published, serving)
+    return result | {"stages": story.stages}
+
+
+def compress_settings(settings: list[str]) -> list[str]:
+    """Return the settings that belong to compression; the others are in the run's config already."""
+    return [word for word in settings if word.removeprefix("--").startswith("compress.")]
+
+
+def prepare(story: Story, options: PipelineOptions) -> str:
+    """Return the URI of the shards, made from the source where they are not there yet."""
+    data = parse_data(options.data)
+    if data.shards:
+        return data.shards
+    command = stages.data_command(data.source, options.where.data, list(options.data_options))
+    return str(story.run("data", command)["uri"])
+
+
+class Story:
+    """The stages as they pass: announced on stderr, their time and memory kept."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.stages: dict[str, dict[str, float]] = {}
+
+    def run(self, stage: str, command: list[str]) -> dict[str, Any]:
+        """Run one stage and return its result."""
+        self.console.rule(f"[bold]{stage}", align="left")
+        finished = processes.run(stage, command)
+        self._note(stage, finished.seconds, finished.peak_memory_bytes)
+        return finished.result
+
+    @contextlib.contextmanager
+    def served(self, options: PipelineOptions, name: str) -> Iterator[dict[str, Any]]:
+        """Serve a model, give what the node said when it was ready, and stop it (unless it is kept)."""
+        self.console.rule("[bold]serve", align="left")
+        begun = time.monotonic()
+        words = ["--workers", str(options.workers), "--port", "0", "--metrics-port", "0"]
+        words += ["--state", str(options.where.local / "serve")]
+        child = processes.start(stages.serve_command(options.where, name, words))
+        kept = False
+        try:
+            node = processes.first_json(child, "serve")
+            self._note("serve (start)", time.monotonic() - begun, 0)
+            yield node
+            kept = options.keep
+        finally:
+            if not kept:
+                processes.stop(child)
+
+    def keep(self, node: dict[str, Any], offline: Path) -> None:
+        """Say how to call the server that is left running, and how to stop it."""
+        first = json.loads(offline.read_text().splitlines()[0])
+        body = offline.with_name("example-request")
+        body.write_bytes(base64.b64decode(first["body"]))
+        self.console.print(
+            f"[bold]still serving[/] (process {node['pid']}; stop it: kill {node['pid']})", soft_wrap=True
+        )
+        self.console.print(
+            f"curl --cacert {node['ca']} -H 'Content-Type: {first['content_type']}' --data-binary @{body} "
+            f"{node['url']}/predictions/{node['name']}",
+            soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
+
+    def _note(self, stage: str, seconds: float, peak: int) -> None:
+        self.stages[stage] = {"seconds": round(seconds, 2), "peak_memory_bytes": peak}
+        memory = f", {peak / 2**20:.0f} MiB" if peak else ""
+        self.console.print(f"[green]done[/] {stage} in {seconds:.1f} s{memory}", highlight=False)
+
+
+def serve_held_out(
+    story: Story, options: PipelineOptions, node: dict[str, Any], offline: Path
+) -> dict[str, Any]:
+    """Send the whole held-out set to the node and return the figures."""
+    lines = [json.loads(line) for line in offline.read_text().splitlines()]
+    requests = [Request(body=base64.b64decode(x["body"]), content_type=x["content_type"]) for x in lines]
+    expected = [Expected(answer=x["answer"], truth=x["truth"]) for x in lines]
+    if not requests:
+        raise RunFailedError("the held-out set is empty: nothing was served")
+    columns = (TextColumn("requests"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=story.console) as progress:
+        bar = progress.add_task("requests", total=len(requests))
+        begun = time.monotonic()
+        answers = send_all(
+            f"{node['url']}/predictions/{node['name']}",
+            requests,
+            ca=Path(node["ca"]),
+            concurrency=options.concurrency,
+            answered=lambda: progress.advance(bar),
+        )
+    return serving_figures(answers, expected, time.monotonic() - begun, node["workers"])
