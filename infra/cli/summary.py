@@ -49,13 +49,13 @@ def serving_figures(
     latencies = sorted(a.milliseconds for a in answers)
     pairs = list(zip(answers, expected, strict=True))
     classified = all(e.truth is not None for e in expected)
-    correct = sum(a.body.get("label") == e.truth for a, e in pairs) if classified else None
+    correct = sum(ok and a.body.get("label") == e.truth for ok, (a, e) in zip(good, pairs, strict=True))
     return {
         "requests": len(answers),
         "failed": len(answers) - sum(good),
         "agreeing": sum(ok and agrees(a.body, e.answer) for ok, (a, e) in zip(good, pairs, strict=True)),
-        "correct": correct,
-        "accuracy": correct / len(answers) if correct is not None else None,
+        "correct": correct if classified else None,
+        "accuracy": correct / len(answers) if classified else None,
         "p50_ms": median(latencies),
         "p99_ms": latencies[math.ceil(0.99 * len(latencies)) - 1],
         "requests_per_s": len(answers) / seconds,
