@@ -16,26 +16,30 @@ from infra.cli import processes, stages
 from infra.cli.errors import InputError, RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
 from infra.cli.layout import layout
+from infra.cli.options import (
+    Data,
+    Header,
+    ImageSize,
+    Json,
+    LabelColumn,
+    Name,
+    Nproc,
+    OnError,
+    Out,
+    Recipe,
+    TextColumn,
+    Workers,
+    words,
+)
 from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline
 from infra.cli.predict import predict_inputs
-from infra.cli.sources import recipe_for
+from infra.cli.sources import parse_data, recipe_for
 from infra.cli.summary import closing_table, megabytes, number
 
 HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, release, serve."
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """The words that a command does not know are settings (`train.epochs=3`), checked by the stage that owns them."""
-
-Out = Annotated[str, typer.Option(help="Folder or s3:// URI for data, runs and releases.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
-Recipe = Annotated[
-    str, typer.Option(help="resnet, bert, gpt or path/to/file.py:function; empty: by the data.")
-]
-DataOption = Annotated[str, typer.Option(help="digits, images:DIR, text:FILE, tokens:FILE or ready shards.")]
-Nproc = Annotated[int, typer.Option(min=1, help="Training processes on this machine.")]
-Workers = Annotated[int, typer.Option(min=1, help="TorchServe workers.")]
-Name = Annotated[str, typer.Option(help="The model's name.")]
-OnError = Annotated[str, typer.Option(help="A sample that cannot be read: refuse, or skip and list it.")]
 
 progress = Console(stderr=True)
 
@@ -44,7 +48,7 @@ progress = Console(stderr=True)
 def pipeline(
     context: typer.Context,
     recipe: Recipe = "",
-    data: DataOption = "",
+    data: Data = "",
     out: Out = "skylift-out",
     name: Annotated[str, typer.Option(help="Name of the released model; empty: recipe and data set.")] = "",
     nproc: Nproc = 2,
@@ -55,6 +59,10 @@ def pipeline(
     ] = 0.99,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at the end.")] = 16,
     on_error: OnError = "refuse",
+    label_column: LabelColumn = "",
+    text_column: TextColumn = "",
+    header: Header = "auto",
+    image_size: ImageSize = 0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the server running and print a curl line.")
     ] = False,
@@ -71,7 +79,15 @@ def pipeline(
         workers=workers,
         concurrency=concurrency,
         settings=(f"compress.tolerance={tolerance}", *settings_of(context)),
-        data_options=("--on-error", on_error),
+        data_options=tuple(
+            words(
+                on_error=on_error,
+                label_column=label_column,
+                text_column=text_column,
+                header=header,
+                image_size=image_size,
+            )
+        ),
         keep=keep,
     )
     result = run_pipeline(options, progress)
@@ -81,22 +97,40 @@ def pipeline(
         Console().print(closing_table(result))
 
 
-@app.command(context_settings=SETTINGS)
+@app.command()
 def data(
-    context: typer.Context,
     source: Annotated[str, typer.Argument(help="digits, images:DIR, text:FILE or tokens:FILE.")],
     out: Out = "skylift-out",
+    on_error: OnError = "refuse",
+    label_column: LabelColumn = "",
+    text_column: TextColumn = "",
+    header: Header = "auto",
+    image_size: ImageSize = 0,
+    block: Annotated[int, typer.Option(help="Tokens of a training block; 0: the default.")] = 0,
+    vocabulary: Annotated[int, typer.Option(help="Tokens of the tokenizer; 0: fits the data.")] = 0,
 ) -> None:
-    """Turn a source into shards. More options: --on-error, --label-column, --text-column, --header, --image-size."""
-    command = stages.data_command(source, layout(out).data, context.args)
-    print_json(processes.run("data", command).result)
+    """Turn a source into shards: compressed, hashed, split into train, validation and test."""
+    if not parse_data(source).source:
+        raise InputError(
+            f"source must be digits, images:DIR, text:FILE or tokens:FILE, got ready shards `{source}`"
+        )
+    chosen = words(
+        on_error=on_error,
+        label_column=label_column,
+        text_column=text_column,
+        header=header,
+        image_size=image_size,
+        block=block,
+        vocabulary=vocabulary,
+    )
+    print_json(processes.run("data", stages.data_command(source, layout(out).data, chosen)).result)
 
 
 @app.command(context_settings=SETTINGS)
 def train(
     context: typer.Context,
     recipe: Recipe = "",
-    data: DataOption = "",
+    data: Data = "",
     out: Out = "skylift-out",
     nproc: Nproc = 2,
 ) -> None:
@@ -135,8 +169,8 @@ def release(
 @app.command()
 def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -> None:
     """List the published releases, the served one marked."""
-    words = ["--name", name] if name else []
-    listed = processes.run("releases", stages.release_command("list", layout(out), words)).result
+    command = stages.release_command("list", layout(out), words(name=name))
+    listed = processes.run("releases", command).result
     if as_json:
         print_json(listed)
         return
@@ -163,8 +197,8 @@ def rollback(
     version: Annotated[str, typer.Option(help="Release to go back to; empty: the one before.")] = "",
 ) -> None:
     """Point the servers at an earlier release again."""
-    words = ["--name", name, *(["--version", version] if version else [])]
-    print_json(processes.run("rollback", stages.release_command("rollback", layout(out), words)).result)
+    command = stages.release_command("rollback", layout(out), words(name=name, version=version))
+    print_json(processes.run("rollback", command).result)
 
 
 @app.command(context_settings=SETTINGS)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra.cli import processes, stages
-from infra.cli.errors import RunFailedError
+from infra.cli.errors import RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
 from infra.cli.inference import Request, send_all
 from infra.cli.layout import Layout
@@ -114,13 +114,18 @@ class Story:
         begun = time.monotonic()
         words = ["--workers", str(options.workers), "--port", "0", "--metrics-port", "0"]
         words += ["--state", str(options.where.local / "serve")]
-        child = processes.start(stages.serve_command(options.where, name, words))
+        log = options.where.local / "serve.log" if options.keep else None
+        child = processes.start(stages.serve_command(options.where, name, words), log)
         kept = False
         try:
             node = processes.first_json(child, "serve")
             self._note("serve (start)", time.monotonic() - begun, 0)
             yield node
             kept = options.keep
+        except StageFailedError:
+            if log:
+                self.console.print(log.read_text(), markup=False, highlight=False)
+            raise
         finally:
             if not kept:
                 processes.stop(child)

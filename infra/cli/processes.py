@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from infra.cli.errors import StageFailedError
@@ -50,9 +51,18 @@ def run(stage: str, command: list[str]) -> Finished:
     return Finished(result=result, seconds=time.monotonic() - begun, peak_memory_bytes=usage.ru_maxrss * 1024)
 
 
-def start(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a process in a group of its own; its stdout is ours to read."""
-    return subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+def start(command: list[str], log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own; its stdout is ours to read.
+
+    Args:
+        command: what to start.
+        log: file for its stderr, so that it can outlive us; None: our own stderr.
+    """
+    if log is None:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, start_new_session=True)
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

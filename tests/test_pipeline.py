@@ -1,0 +1,241 @@
+"""The main job, as a user runs it: real training, real compression, a real TorchServe behind a real HAProxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.bench.photographs import write_photographs
+from tests.conftest import SHARED_DATA
+
+SKYLIFT = str(Path(sys.executable).with_name("skylift"))
+KEYS = {
+    "train": {"metric_name", "metric", "steps", "seconds"},
+    "release": {
+        "name",
+        "version",
+        "uri",
+        "metric",
+        "baseline_metric",
+        "size_bytes",
+        "baseline_size_bytes",
+        "speedup",
+    },
+    "serving": {
+        *(
+            "requests",
+            "failed",
+            "agreeing",
+            "correct",
+            "accuracy",
+            "p50_ms",
+            "p99_ms",
+            "requests_per_s",
+            "workers",
+        ),
+    },
+}
+"""What `--json` promises."""
+
+
+def pipeline(out: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `skylift pipeline --out …` and check its exit code and that it left no process behind."""
+    before = {process.pid for process in psutil.process_iter()}
+    command = [SKYLIFT, "pipeline", "--out", str(out), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == code, done.stderr[-3000:]
+    assert started_since(before) == []
+    return done
+
+
+def started_since(before: set[int]) -> list[str]:
+    """Return the processes of a pipeline that run and did not before."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if process.pid not in before and re.search(
+            r"serve_config|model_code|haproxy|ts\.|org\.pytorch", words
+        ):
+            found.append(words)
+    return found
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the one JSON object on stdout, with every promised key, every request answered and agreeing."""
+    assert len(done.stdout.splitlines()) == 1
+    result: dict[str, Any] = json.loads(done.stdout)
+    for part, keys in KEYS.items():
+        assert keys <= result[part].keys()
+    serving = result["serving"]
+    assert serving["failed"] == 0
+    assert serving["agreeing"] == serving["requests"] > 0
+    assert {"name", "metric", "size_bytes", "latency_ms_batch1", "passed"} <= result["candidates"][0].keys()
+    return result
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the digits pipeline writes; later tests find its run and its release there."""
+    return tmp_path_factory.mktemp("digits")
+
+
+@pytest.fixture(scope="module")
+def digits(out: Path) -> dict[str, Any]:
+    """The result of the default main job."""
+    return checked(pipeline(out, "--json"))
+
+
+@pytest.mark.timeout(600)
+def test_the_main_job_reaches_its_figures(digits: dict[str, Any]) -> None:
+    """Digits: 98 % served accuracy, 99 % of the original's quality, a quarter of its size, twice its speed."""
+    release, serving = digits["release"], digits["serving"]
+    assert digits["world_size"] == 2
+    assert serving["workers"] == 2
+    assert serving["accuracy"] >= 0.98
+    assert release["metric"] >= 0.99 * release["baseline_metric"]
+    assert release["size_bytes"] <= release["baseline_size_bytes"] / 4
+    assert release["speedup"] >= 2
+    assert serving["requests"] >= 300
+
+
+def test_the_release_is_complete_and_its_report_passed(digits: dict[str, Any]) -> None:
+    """The release's folder holds every file that the design names; the report is about this very archive."""
+    folder = Path(digits["release"]["uri"])
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        *("model.mar", "model.safetensors", "model.json", "report.json", "report.html", "card.md"),
+        *("manifest.json", "manifest.sig"),
+    }
+    report = json.loads((folder / "report.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert report["passed"] is True
+    assert report["mar_sha256"] == manifest["files"]["model.mar"]["sha256"]
+
+
+@pytest.mark.timeout(600)
+def test_an_impossible_tolerance_is_refused(digits: dict[str, Any], out: Path) -> None:
+    """Exit code 1, the report is there and says no, nothing is published, stdout is empty."""
+    releases = sorted(Path(digits["release"]["uri"]).parent.iterdir())
+    done = pipeline(out, "--json", "--tolerance", "1.5", "compress.rounds=0", code=1)
+    assert done.stdout == ""
+    assert any(line.startswith("error: ") for line in done.stderr.splitlines())
+    report = json.loads((out / "work" / "runs" / digits["run_id"] / "report.json").read_text())
+    assert (report["passed"], report["chosen"]) == (False, None)
+    assert sorted(Path(digits["release"]["uri"]).parent.iterdir()) == releases
+
+
+@pytest.mark.timeout(600)
+def test_kept_serving_answers_the_printed_curl_line(digits: dict[str, Any], out: Path) -> None:
+    """`--keep` leaves the server running, its curl line works as printed, and the printed kill ends it all.
+
+    Training is not done again, and the same content is the same version.
+    """
+    before = {process.pid for process in psutil.process_iter()}
+    command = [SKYLIFT, "pipeline", "--out", str(out), "--keep", "--workers", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    line = next(line for line in done.stderr.splitlines() if line.startswith("curl "))
+    pid = int(re.search(r"stop it: kill (\d+)", done.stderr).group(1))  # type: ignore[union-attr]
+    try:
+        answer = json.loads(
+            subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=30).stdout
+        )
+        assert answer["label"] in map(str, range(10))
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=60)
+    assert started_since(before) == []
+    assert json.loads(done.stdout)["run_id"] == digits["run_id"]
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
+    """Ctrl-C during training: exit code 130, nothing runs on."""
+    before = {process.pid for process in psutil.process_iter()}
+    command = [SKYLIFT, "pipeline", "--out", str(tmp_path), "train.epochs=1000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("train"):
+                break
+        runs = tmp_path / "work" / "runs"
+        while not list(runs.glob("*/metrics.jsonl")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait() == 130
+    assert started_since(before) == []
+
+
+QUICK = (
+    "--json",
+    "--nproc",
+    "1",
+    "--workers",
+    "1",
+    "compress.epochs=1",
+    "compress.rounds=0",
+    "compress.prune=0.3",
+)
+
+
+@pytest.mark.timeout(400)
+def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
+    """A folder per class of real cuts in seven modes trains, is released and serves."""
+    folder = write_photographs(tmp_path / "photographs", per_class=30)
+    result = checked(pipeline(tmp_path / "out", "--data", f"images:{folder}", "train.steps=40", *QUICK))
+    assert result["serving"]["accuracy"] >= 0.5
+
+
+@pytest.mark.timeout(400)
+def test_texts_of_a_table(tmp_path: Path) -> None:
+    """A csv of texts with labels trains a small encoder, is released and serves."""
+    source = SHARED_DATA / "ag_news_test.csv"
+    if not source.exists():
+        pytest.skip(f"{source} is not there")
+    words = ["--recipe", "bert", "--data", f"text:{source}", "train.steps=40", "compress.tolerance=0.5"]
+    result = checked(pipeline(tmp_path, *words, *QUICK, "compress.distill=false", "compress.prune="))
+    assert result["serving"]["accuracy"] > 0.4
+
+
+@pytest.mark.timeout(400)
+def test_a_language_model_of_a_book(tmp_path: Path) -> None:
+    """A text file trains a small decoder; served continuations are the release's own."""
+    source = SHARED_DATA / "tinyshakespeare.txt"
+    if not source.exists():
+        pytest.skip(f"{source} is not there")
+    book = tmp_path / "book.txt"
+    book.write_text(source.read_text()[:150_000])
+    words = ["--recipe", "gpt", "--data", f"tokens:{book}", "train.steps=30"]
+    result = checked(pipeline(tmp_path / "out", *words, *QUICK, "compress.distill=false", "compress.prune="))
+    assert result["train"]["metric_name"] == "bits_per_byte"
+    assert result["serving"]["accuracy"] is None
+
+
+@pytest.mark.timeout(300)
+def test_a_model_of_ones_own(tmp_path: Path) -> None:
+    """A recipe and a network from a user's file go the whole way."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from torch import nn\n"
+        "from model_code.config import ModelConfig, RunConfig, TrainConfig\n"
+        "def network(config, index):\n"
+        "    pixels = index.image.channels * index.image.height * index.image.width\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 128), nn.ReLU(), "
+        "nn.Linear(128, len(index.classes)))\n"
+        "def recipe(index):\n"
+        f"    model = ModelConfig(family='custom', builder={str(mine) + ':network'!r})\n"
+        "    return RunConfig(recipe='mine', model=model, train=TrainConfig(epochs=10))\n"
+    )
+    result = checked(pipeline(tmp_path / "out", "--recipe", f"{mine}:recipe", "--data", "digits", *QUICK))
+    assert result["serving"]["accuracy"] >= 0.85
