@@ -104,3 +104,22 @@ def join_batches(parts: Sequence[Batch]) -> Batch:
     if "text" in parts[0]:
         joined["text"] = [text for part in parts for text in part["text"]]
     return joined
+
+
+def row_bytes(columns: Columns) -> Array:
+    """Return the size of each row, (N,) int64."""
+    fixed = sum(column[:1].nbytes for name, column in columns.items() if name not in ("text", "offset"))
+    sizes = np.full(count(columns), fixed, np.int64)
+    return sizes + np.diff(columns["offset"]) + columns["offset"].itemsize if "offset" in columns else sizes
+
+
+def select(columns: Columns, rows: Array) -> Columns:
+    """Return the columns of some rows, in the order given."""
+    chosen = {name: column[rows] for name, column in columns.items() if name not in ("text", "offset")}
+    if "text" in columns:
+        flat, offset = columns["text"].data, columns["offset"]
+        starts, ends = offset[:-1][rows], offset[1:][rows]
+        texts = [flat[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        chosen["text"] = np.frombuffer(b"".join(texts), np.uint8)
+        chosen["offset"] = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+    return chosen

@@ -1,0 +1,242 @@
+"""Turn a source into a data set of shards: `python -m model_code.data.write --source SOURCE --out URI`.
+
+    source:  digits | images:DIR | text:FILE | tokens:FILE     (DIR and FILE: a path or file://, FILE also s3://)
+    result:  <out>/<dataset>/<version>/index.json, shards, tokenizer.json; one JSON object on stdout
+
+The version is a hash of the source's content and the options: a data set that is there already is not written again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from model_code import store
+from model_code.data.index import (
+    FORMAT,
+    INDEX_FILE,
+    TOKENIZER_FILE,
+    DataIndex,
+    Shard,
+    Split,
+    load_index,
+    to_json,
+)
+from model_code.data.shards import encode, row_bytes, select
+from model_code.data.source import Part, Samples, SourceOptions, progress, shorten
+from model_code.errors import InputError, run_stage, unknown_key
+
+KINDS = ("digits", "images", "text", "tokens")
+SHARD_BYTES = 16 << 20
+"""Size of a shard's columns in memory, at most (16 MiB) unless a single sample is larger."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source that was looked at and not yet read."""
+
+    name: str
+    fingerprint: str
+    load: Callable[[], Samples]
+
+
+def main(words: list[str]) -> None:
+    """Prepare the data set that the command line names and print what became of it."""
+    started = time.monotonic()
+    source, out, options = _parse(words)
+    index = prepare(source, out, options)
+    result = {
+        "uri": data_uri(out, index),
+        "dataset": index.dataset,
+        "version": index.version,
+        "kind": index.kind,
+        "samples": {name: split.samples for name, split in index.splits.items()},
+        "classes": list(index.classes),
+        "bytes": index.bytes,
+        "raw_bytes": index.raw_bytes,
+        "skipped": list(index.skipped),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201 - the stage's result
+
+
+def prepare(source: str, out_uri: str, options: SourceOptions | None = None) -> DataIndex:
+    """Write the data set of a source below a URI, unless it is there, and return its index.
+
+    Raises:
+        InputError: the source does not exist or breaks a rule; nothing is left that a reader would take for a data set.
+    """
+    options = options or SourceOptions()
+    kind, place = parse_source(source)
+    with _local(kind, place) as path:
+        opened = _open(kind, path, options)
+        version = _version(kind, opened.fingerprint, options)
+        uri = store.join(out_uri, opened.name, version)
+        if store.exists(store.join(uri, INDEX_FILE)):
+            return load_index(uri)
+        samples = opened.load()
+        splits = {name: _write_split(uri, name, part) for name, part in samples.parts.items()}
+        if samples.tokenizer:
+            store.write(store.join(uri, TOKENIZER_FILE), samples.tokenizer)
+        index = _index(samples, opened.name, version, splits)
+        store.write(store.join(uri, INDEX_FILE), to_json(index).encode())
+        return index
+
+
+def data_uri(out_uri: str, index: DataIndex) -> str:
+    """Return the URI of a data set that `prepare` wrote below another one."""
+    return store.as_uri(store.join(out_uri, index.dataset, index.version))
+
+
+def parse_source(source: str) -> tuple[str, str]:
+    """Return kind and place of a source such as `text:reviews.csv`.
+
+    Raises:
+        InputError: another kind, or a place missing or too many.
+    """
+    kind, _, place = source.partition(":")
+    if kind not in KINDS:
+        raise unknown_key("source", source, ["digits", "images:DIR", "text:FILE", "tokens:FILE"])
+    if (kind == "digits") is bool(place):
+        wanted = "digits" if kind == "digits" else f"{kind}:PATH"
+        raise InputError(f"--source must be written {wanted}, got `{source}`")
+    return kind, place
+
+
+@contextmanager
+def _local(kind: str, place: str) -> Iterator[Path]:
+    """Give the source as a local path; a remote file is fetched for the time being."""
+    path = store.local_path(place)
+    if path is not None:
+        if kind != "digits" and not path.exists():
+            raise InputError(f"--source {kind}: must exist, not found: `{place}`; give the right path")
+        yield path
+        return
+    uri = store.as_uri(place)
+    if kind == "images":
+        raise InputError(
+            f"--source images: must be a local folder, got `{uri}`; fetch it: aws s3 sync {uri} FOLDER"
+        )
+    with TemporaryDirectory(prefix="skylift-source-") as folder:
+        path = Path(folder) / place.rsplit("/", 1)[-1]
+        try:
+            store.fetch(uri, path)
+        except FileNotFoundError:
+            raise InputError(f"--source {kind}: must exist, not found: `{uri}`; give the right URI") from None
+        yield path
+
+
+def _open(kind: str, path: Path, options: SourceOptions) -> _Opened:
+    # Each source imports what the others do without (torch, scikit-learn, tokenizers: seconds each).
+    if kind == "digits":
+        from model_code.data import digits
+
+        return _Opened("digits", digits.fingerprint(), lambda: digits.load(options))
+    if kind == "images":
+        from model_code.data import folders, images
+
+        folder = folders.look_through(path)
+        return _Opened(
+            _slug(path.name), images.fingerprint(folder), lambda: images.load(path, folder, options)
+        )
+    if not path.is_file():
+        raise InputError(f"--source {kind}: must be a file, got the folder `{path}`; name a file in it")
+    if kind == "text":
+        from model_code.data import text
+
+        return _Opened(_slug(path.stem), store.sha256_file(path), lambda: text.load(path, options))
+    from model_code.data import tokens
+
+    return _Opened(_slug(path.stem), store.sha256_file(path), lambda: tokens.load(path, options))
+
+
+def _version(kind: str, fingerprint: str, options: SourceOptions) -> str:
+    facts = {"format": FORMAT, "kind": kind, "source": fingerprint, "options": dataclasses.asdict(options)}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write_split(uri: str, name: str, part: Part) -> Split:
+    shards: list[Shard] = []
+    ends = np.cumsum(row_bytes(part.columns)[part.rows])
+    number_of = (ends - 1) // SHARD_BYTES
+    cuts = np.flatnonzero(np.diff(number_of, prepend=-1))
+    pieces = np.split(part.rows, cuts[1:])
+    for number, rows in enumerate(progress(pieces, f"writing {name}", total=len(pieces))):
+        content, shard = encode(select(part.columns, rows), f"{name}-{number:05d}.zst")
+        store.write(store.join(uri, shard.file), content)
+        shards.append(shard)
+    return Split(samples=len(part.rows), shards=tuple(shards), text_bytes=part.text_bytes)
+
+
+def _index(samples: Samples, name: str, version: str, splits: dict[str, Split]) -> DataIndex:
+    return DataIndex(
+        kind=samples.kind,
+        dataset=name,
+        version=version,
+        classes=samples.classes,
+        splits=splits,
+        image=samples.image,
+        text=samples.text,
+        tokens=samples.tokens,
+        skipped=shorten(samples.skipped),
+    )
+
+
+def _slug(name: str) -> str:
+    """Return a name fit for a path and a URI; `data` where nothing is left of it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "data"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as everywhere."""
+
+    def error(self, message: str) -> Any:  # noqa: ANN401 - argparse says NoReturn
+        """Raise what argparse would have printed with its usage."""
+        raise InputError(f"{message}; see python -m model_code.data.write --help")
+
+
+def _parse(words: list[str]) -> tuple[str, str, SourceOptions]:
+    parser = _Parser(prog="model_code.data.write", description="Turn a source into a data set of shards")
+    parser.add_argument("--source", required=True, help="digits, images:DIR, text:FILE or tokens:FILE")
+    parser.add_argument("--out", required=True, help="folder or s3:// URI to write below")
+    parser.add_argument(
+        "--on-error", choices=["refuse", "skip"], default="refuse", help="what to do with bad samples"
+    )
+    parser.add_argument(
+        "--label-column", default="", help="text: its name, or its number from 1 (default: guessed)"
+    )
+    parser.add_argument(
+        "--text-column", default="", help="text: one or several, with commas (default: guessed)"
+    )
+    parser.add_argument(
+        "--header", choices=["auto", "yes", "no"], default="auto", help="text: first row holds names"
+    )
+    parser.add_argument("--delimiter", default="", help="text: one character, or tab (default: guessed)")
+    parser.add_argument(
+        "--image-size", type=int, default=0, help="images: side in pixels (default: fits, 64 at most)"
+    )
+    parser.add_argument(
+        "--block", type=int, default=0, help="tokens: tokens a sample (default: fits the data)"
+    )
+    parser.add_argument(
+        "--vocabulary", type=int, default=0, help="tokens: most tokens (default: fits the data)"
+    )
+    named = vars(parser.parse_args(words))
+    source, out = named.pop("source"), named.pop("out")
+    return source, out, SourceOptions(**named)
+
+
+if __name__ == "__main__":
+    run_stage(main)
