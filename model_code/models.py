@@ -22,13 +22,13 @@ from torch import Tensor, nn
 
 from model_code.errors import InputError
 from model_code.functions import load_function
+from model_code.recipes import check_fits
 from model_code.transformer import decoder, encoder
 
 if TYPE_CHECKING:
     from model_code.config import ModelConfig
     from model_code.data.index import DataIndex
 
-KIND_OF_FAMILY = {"resnet": "images", "bert": "text", "gpt": "tokens"}
 SMALL_PIXELS = 32  # up to here a ResNet's first convolution keeps the full resolution
 MEDIUM_PIXELS = 64  # up to here it halves it once; above, torchvision's own stem quarters it
 
@@ -102,12 +102,7 @@ def build_model(config: ModelConfig, index: DataIndex, *, network: str = "") -> 
     Raises:
         InputError: the family does not fit the data, or a size does not.
     """
-    wanted = KIND_OF_FAMILY.get(config.family, index.kind)
-    if wanted != index.kind:
-        raise InputError(
-            f"model.family {config.family} needs {wanted} data, got `{index.dataset}` of kind {index.kind}; "
-            f"use the recipe {recipe_for(index.kind)}"
-        )
+    check_fits(config, index)
     if config.family == "resnet":
         return ImageClassifier(_resnet(config, index), _channels(index))
     if config.family == "bert":
@@ -121,11 +116,6 @@ def build_model(config: ModelConfig, index: DataIndex, *, network: str = "") -> 
         )
     # A user's image network gets normalised floats, so it need not know about pixel statistics.
     return ImageClassifier(body, _channels(index)) if index.kind == "images" else body
-
-
-def recipe_for(kind: str) -> str:
-    """Return the built-in recipe for a kind of data."""
-    return next(family for family, own in KIND_OF_FAMILY.items() if own == kind)
 
 
 def network_json(model: nn.Module) -> str:

@@ -61,15 +61,11 @@ def decoder(config: ModelConfig, index: DataIndex, network: str = "") -> nn.Modu
     of its matrices are nn.Linear, which GPT-2's Conv1D is not.
 
     Raises:
-        InputError: the context or the vocabulary does not fit the data.
+        InputError: the pretrained vocabulary does not fit the data.
     """
     transformers = _transformers()
     if index.tokens is None:
         raise InputError(f"data `{index.dataset}` has no token facts in its index; write it again")
-    if config.max_tokens > index.tokens.block:
-        raise InputError(
-            f"model.max_tokens must not exceed the data's block of {index.tokens.block} tokens, got {config.max_tokens}"
-        )
     body: nn.Module
     if network:
         body = transformers.AutoModelForCausalLM.from_config(
