@@ -23,6 +23,7 @@ from model_code.errors import InputError
 
 MIN_BYTES = 8192
 """Smallest text: below it, a validation split holds no block worth measuring on."""
+VALIDATED = TEST_SHARE + VALIDATION_SHARE
 ENCODE_BYTES = 4 << 20
 """Text handed to the tokenizer at once."""
 
@@ -71,11 +72,13 @@ def default_block(size: int) -> int:
 def cut(text: str) -> list[str]:
     """Return a text in chunks of about a 400th of it, 256 to 4,096 characters on average, at most 4 times as long."""
     mean = min(4096, max(256, len(text) // 400))
-    pieces = []
+    pieces: list[str] = []
     for line in text.splitlines(keepends=True):
         # A file without line ends is cut between words; without words, anywhere.
         pieces += [line] if len(line) <= mean else re.findall(rf"(?s).{{1,{mean - 1}}}\s|.{{1,{mean}}}", line)
-    chunks, held, length = [], [], 0
+    chunks: list[str] = []
+    held: list[str] = []
+    length = 0
     for piece in pieces:
         held.append(piece)
         length += len(piece)
@@ -100,20 +103,22 @@ def split_chunks(chunks: Sequence[str]) -> dict[str, list[str]]:
     size_of: dict[bytes, int] = {}
     for chunk, key in zip(chunks, hashes, strict=True):
         size_of[key] = size_of.get(key, 0) + len(chunk)
-    if len(size_of) < 10:
-        raise InputError(
-            f"--source tokens: must hold 10 or more different passages, found {len(size_of)}; add text that "
-            "does not repeat itself"
-        )
-    split_of, done, whole = {}, 0, sum(size_of.values())
+    split_of: dict[bytes, str] = {}
+    done, whole = 0, sum(size_of.values())
     for key in sorted(size_of):
-        share = done / whole
-        split_of[key] = 2 if share < TEST_SHARE else 1 if share < TEST_SHARE + VALIDATION_SHARE else 0
+        first = "test" if done < TEST_SHARE * whole else "validation"
+        full = first == "validation" and "validation" in split_of.values() and done >= VALIDATED * whole
+        split_of[key] = "train" if full else first
         done += size_of[key]
+    if set(split_of.values()) != set(SPLITS):
+        raise InputError(
+            f"--source tokens: must hold different passages for three splits, found {len(size_of)} in all; add "
+            "text that does not repeat itself"
+        )
     runs: dict[str, list[str]] = {name: [] for name in SPLITS}
     before = None
     for chunk, key in zip(chunks, hashes, strict=True):
-        name = SPLITS[split_of[key]]
+        name = split_of[key]
         if name == before:
             runs[name][-1] += chunk
         else:
@@ -147,7 +152,7 @@ def token_bytes(tokenizer: Tokenizer) -> Array:
 
 def _part(name: str, runs: Sequence[str], tokenizer: Tokenizer, block: int) -> Part:
     kind = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32
-    pieces = []
+    pieces: list[Array] = []
     groups = list(_groups(runs))
     for group in progress(groups, f"encoding {name}", total=len(groups)):
         pieces += [np.array(encoded.ids, kind) for encoded in tokenizer.encode_batch_fast(group)]
