@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import torch
 
 from model_code.data.classified import classified
 from model_code.data.folders import Folder, Found, reason
@@ -82,18 +81,13 @@ def _decode_all(images: Sequence[Found], pixels: Array, broken: list[Found]) -> 
             return reason(error, images[row].path)
         return ""
 
-    torch_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the threads below already keep every core busy
-    try:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-            errors = threads.map(decode, range(len(images)))
-            for row, error in enumerate(progress(errors, "decoding", total=len(images))):
-                if error:
-                    broken.append(Found(path=images[row].path, label=images[row].label, error=error))
-                else:
-                    kept.append(row)
-    finally:
-        torch.set_num_threads(torch_threads)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        errors = threads.map(decode, range(len(images)))
+        for row, error in enumerate(progress(errors, "decoding", total=len(images))):
+            if error:
+                broken.append(Found(path=images[row].path, label=images[row].label, error=error))
+            else:
+                kept.append(row)
     return kept
 
 

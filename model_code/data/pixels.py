@@ -1,6 +1,7 @@
-"""From an image file to the pixels that a network sees. `serve_config` does the very same; a test compares them.
+"""From an image file to the pixels that a network sees. `serve_config/pictures.py` does the very same; a test compares.
 
-Any mode becomes RGB or gray, upright, on white; the shorter side is scaled to the target, the centre is kept.
+Any mode becomes RGB or gray, upright, on white; the shorter side is scaled to the target, the centre is kept. Sizes and
+filter are torchvision's `resize` and `center_crop` of PIL images; importing it would cost seconds, also in a server.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ import zlib
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageOps
-from torchvision.transforms.v2 import functional
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are decoded: those the server takes. PIL knows more, some of which start programs."""
 MAX_RATIO = 100
 """Longest side, in shorter sides: a strip of 100,000 x 1 pixels would be scaled to gigabytes."""
@@ -25,6 +24,8 @@ UNREADABLE = (
     SyntaxError,
     EOFError,
     IndexError,
+    KeyError,
+    TypeError,
     OverflowError,
     struct.error,
     zlib.error,
@@ -57,13 +58,20 @@ def decode_image(image: Image.Image, channels: int, size: int) -> npt.NDArray[np
         UNREADABLE: the file is cut short or broken.
     """
     upright = _to_rgb(ImageOps.exif_transpose(image))
-    pixels = np.array(upright if channels == 3 else upright.convert("L"))
-    # Kept channels-last in memory under a channels-first shape: torchvision resizes that 25 times faster.
-    tensor = torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1)
-    if tensor.shape[1:] != (size, size):
-        tensor = functional.resize(tensor, [size], antialias=True)
-        tensor = functional.center_crop(tensor, [size, size])
-    return np.ascontiguousarray(tensor.numpy())
+    plain = _fitted(upright if channels == 3 else upright.convert("L"), size)
+    pixels = np.asarray(plain, np.uint8).reshape(size, size, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _fitted(image: Image.Image, size: int) -> Image.Image:
+    """Scale so that the square is just covered, and cut the middle out."""
+    if image.size == (size, size):
+        return image
+    scale = size / min(image.size)
+    scaled = (max(size, int(image.width * scale)), max(size, int(image.height * scale)))
+    resized = image.resize(scaled, Image.Resampling.BILINEAR)
+    left, top = round((resized.width - size) / 2.0), round((resized.height - size) / 2.0)
+    return resized.crop((left, top, left + size, top + size))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

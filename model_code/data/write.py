@@ -139,7 +139,7 @@ def _local(kind: str, place: str) -> Iterator[Path]:
 
 
 def _open(kind: str, path: Path, options: SourceOptions) -> _Opened:
-    # Each source imports what the others do without (torch, scikit-learn, tokenizers: seconds each).
+    # Each source imports what the others do without (scikit-learn takes a second).
     if kind == "digits":
         from model_code.data import digits
 
