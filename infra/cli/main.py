@@ -31,7 +31,7 @@ from infra.cli.options import (
     Workers,
     words,
 )
-from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline
+from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline, train_stage
 from infra.cli.predict import predict_inputs
 from infra.cli.sources import parse_data, recipe_for
 from infra.cli.summary import closing_table, megabytes, number
@@ -136,14 +136,11 @@ def train(
 ) -> None:
     """Train on this machine by torchrun. Settings: key=value, as train.epochs=3."""
     recipe, data = recipe_for(recipe, data)
-    options = PipelineOptions(
-        recipe=recipe, data=data, where=layout(out), settings=tuple(settings_of(context))
-    )
+    settings = tuple(settings_of(context))
+    options = PipelineOptions(recipe=recipe, data=data, where=layout(out), nproc=nproc, settings=settings)
     story = Story(progress)
-    story.run("check", stages.check_command(recipe, context.args))
-    shards = prepare(story, options)
-    command = stages.train_command(recipe, shards, options.where.runs, nproc, context.args)
-    print_json(story.run("train", command))
+    story.run("check", stages.check_command(recipe, list(settings)))
+    print_json(train_stage(story, options, prepare(story, options)))
 
 
 @app.command(context_settings=SETTINGS)

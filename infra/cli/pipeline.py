@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -93,6 +95,16 @@ def prepare(story: Story, options: PipelineOptions) -> str:
     return str(story.run("data", command)["uri"])
 
 
+def train_stage(story: Story, options: PipelineOptions, shards: str) -> dict[str, Any]:
+    """Train and return what the run says of itself."""
+    settings, nproc = list(options.settings), options.nproc
+    command = stages.train_command(options.recipe, shards, options.where.runs, nproc, settings)
+    result = story.run("train", command, stages.train_environment(nproc, os.cpu_count() or 1))
+    if result.get("stopped"):
+        raise RunFailedError("training was stopped before its end; the same command resumes it")
+    return result
+
+
 class Story:
     """The stages as they pass: announced on stderr, their time and memory kept."""
 
@@ -100,10 +112,12 @@ class Story:
         self.console = console
         self.stages: dict[str, dict[str, float]] = {}
 
-    def run(self, stage: str, command: list[str]) -> dict[str, Any]:
+    def run(
+        self, stage: str, command: list[str], environment: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, Any]:
         """Run one stage and return its result."""
         self.console.rule(f"[bold]{stage}", align="left")
-        finished = processes.run(stage, command)
+        finished = processes.run(stage, command, environment)
         self._note(stage, finished.seconds, finished.peak_memory_bytes)
         return finished.result
 

@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from infra.cli.errors import StageFailedError
@@ -30,14 +32,19 @@ class Finished:
     """Resident memory of its largest single process."""
 
 
-def run(stage: str, command: list[str]) -> Finished:
+def run(stage: str, command: list[str], environment: Mapping[str, str] = MappingProxyType({})) -> Finished:
     """Run a stage to its end; its stderr is the operator's.
+
+    Args:
+        stage: its name, for messages.
+        command: what to start.
+        environment: variables beside our own.
 
     Raises:
         StageFailedError: it ended with another exit code than 0.
     """
     begun = time.monotonic()
-    child = start(command)
+    child = start(command, environment=environment)
     try:
         output = child.stdout.read() if child.stdout else b""
         _, status, usage = os.wait4(child.pid, 0)
@@ -51,18 +58,24 @@ def run(stage: str, command: list[str]) -> Finished:
     return Finished(result=result, seconds=time.monotonic() - begun, peak_memory_bytes=usage.ru_maxrss * 1024)
 
 
-def start(command: list[str], log: Path | None = None) -> subprocess.Popen[bytes]:
+def start(
+    command: list[str], log: Path | None = None, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[bytes]:
     """Start a process in a group of its own; its stdout is ours to read.
 
     Args:
         command: what to start.
         log: file for its stderr, so that it can outlive us; None: our own stderr.
+        environment: variables beside our own.
     """
+    variables = {**os.environ, **environment}
     if log is None:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env=variables)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, start_new_session=True)
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=file, start_new_session=True, env=variables
+        )
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

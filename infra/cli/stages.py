@@ -34,6 +34,11 @@ def train_command(recipe: str, shards: str, runs: str, nproc: int, settings: lis
     )
 
 
+def train_environment(nproc: int, cores: int) -> dict[str, str]:
+    """Share the cores among the training processes; torchrun would give each one thread, with a warning."""
+    return {"OMP_NUM_THREADS": str(max(1, cores // nproc))}
+
+
 def compress_command(run: str, name: str, settings: list[str]) -> list[str]:
     """Compress a trained run behind the gate."""
     named = ["--name", name] if name else []
