@@ -27,8 +27,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from model_code import store
-from model_code.parallel import share_bytes, share_tensors
-from model_code.trained import unshared
+from model_code.parallel import share_bytes, share_tensors, unwrapped
+from model_code.trained import aliases
 
 FOLDER = "checkpoints"
 MODEL, OPTIMIZER, BEST, PROGRESS, MANIFEST = (
@@ -60,7 +60,8 @@ class Checkpoint:
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return the whole state dict as CPU copies on rank 0, an empty one elsewhere. Every rank must call it."""
     weights: dict[str, Any] = get_model_state_dict(model, options=_WHOLE)
-    return {name: tensor.clone() for name, tensor in unshared(weights).items()}
+    twice = aliases(unwrapped(model))
+    return {name: tensor.clone() for name, tensor in weights.items() if name not in twice}
 
 
 def set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -88,14 +89,14 @@ def save_checkpoint(
         best: best weights so far (rank 0).
         keep: complete checkpoints to keep.
     """
-    weights: dict[str, Any] = get_model_state_dict(model, options=_WHOLE)
+    weights = whole_weights(model)
     state: Any = get_optimizer_state_dict(model, optimizer, options=_WHOLE)
     if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
         return
     moments = {f"{name}/{key}": value for name, own in state["state"].items() for key, value in own.items()}
     files = {
-        MODEL: save(unshared(weights)),
-        OPTIMIZER: save(unshared(moments)),
+        MODEL: save(weights),
+        OPTIMIZER: save(moments),
         PROGRESS: json.dumps(progress, indent=2).encode(),
     }
     if best:

@@ -75,7 +75,7 @@ def gpt(index: DataIndex) -> RunConfig:
         recipe="gpt",
         model=ModelConfig(family="gpt", layers=(4,), width=192, heads=4, max_tokens=block, dropout=0.0),
         train=TrainConfig(
-            epochs=_epochs(samples, batch, fewest=300, most=700),
+            epochs=_epochs(samples, batch, fewest=300, most=500),
             global_batch=batch,
             learning_rate=3e-3,
             weight_decay=0.1,

@@ -147,8 +147,7 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     Raises:
         RunFailedError: a tensor is missing, unknown or of another shape.
     """
-    own = model.state_dict()
-    shared = set(own) - set(unshared(own))
+    shared = aliases(model)
     try:
         missing, unknown = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -158,6 +157,16 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     missing = [name for name in missing if name not in shared]
     if missing or unknown:
         raise RunFailedError(f"weights do not fit the network: missing {missing[:3]}, unknown {unknown[:3]}")
+
+
+def aliases(model: nn.Module) -> set[str]:
+    """Return the second and later names of parameters that have several (tied weights)."""
+    seen, found = set(), set()
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) in seen:
+            found.add(name)
+        seen.add(id(parameter))
+    return found
 
 
 def unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:

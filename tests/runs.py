@@ -1,0 +1,70 @@
+"""Starting trainings in tests: in this process, or by a real torchrun with two processes on gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_code.train import main
+
+ROOT = Path(__file__).parents[1]
+
+MLP = '''
+"""A user's own network and recipe."""
+from torch import nn
+from model_code.config import ModelConfig, RunConfig, TrainConfig
+
+def build(config, index):
+    image = index.image
+    pixels = image.channels * image.height * image.width
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 32), nn.ReLU(), nn.Linear(32, len(index.classes)))
+
+def mine(index):
+    model = ModelConfig(family="custom", builder=__file__ + ":build")
+    return RunConfig(recipe="mine", model=model, train=TrainConfig(epochs=6, learning_rate=3e-3, clip_norm=0))
+'''
+
+
+def mlp_recipe(folder: Path) -> str:
+    """Write the user's own recipe and return its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "mlp.py"
+    file.write_text(MLP)
+    return f"{file}:mine"
+
+
+def trained_here(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, Any], str]:
+    """Train in this process; return the result and what was said on stderr."""
+    capsys.readouterr()
+    main(list(words))
+    said = capsys.readouterr()
+    result: dict[str, Any] = json.loads(said.out)
+    return result, said.err
+
+
+def torchrun(*words: str, module: str = "model_code.train") -> subprocess.Popen[str]:
+    """Start two processes by torchrun, in a session of their own so that they can be killed as one."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.Popen(
+        [*command, "-m", module, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        start_new_session=True,
+    )
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for a torchrun and return the one JSON object that it printed."""
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    result: dict[str, Any] = json.loads(out)
+    return result
