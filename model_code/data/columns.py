@@ -128,7 +128,8 @@ class Column:
     @property
     def could_label(self) -> bool:
         """Few values, all short, that come again and again, in nearly every row."""
-        repeated = 2 <= len(self.values) <= min(MAX_CLASSES, self.filled // 3)
+        # Three a value at least, one of which may have been the first row.
+        repeated = 2 <= len(self.values) <= min(MAX_CLASSES, (self.filled + 1) // 3)
         return repeated and self.longest <= MAX_LABEL_CHARACTERS and self.filled >= 0.9 * self.rows
 
     @property
