@@ -20,7 +20,7 @@ from serve_config.bad_input import BadInput
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded (150 MB of RGB): a small file can claim any size."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are read; PIL knows more, some of which start programs."""
 
 BROKEN = (
