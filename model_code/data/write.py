@@ -81,6 +81,8 @@ def prepare(source: str, out_uri: str, options: SourceOptions | None = None) -> 
     options = options or SourceOptions()
     kind, place = parse_source(source)
     with _local(kind, place) as path:
+        if kind == "images":
+            _check_apart(path, out_uri)
         opened = _open(kind, path, options)
         version = _version(kind, opened.fingerprint, options)
         uri = store.join(out_uri, opened.name, version)
@@ -136,6 +138,13 @@ def _local(kind: str, place: str) -> Iterator[Path]:
         except FileNotFoundError:
             raise InputError(f"--source {kind}: must exist, not found: `{uri}`; give the right URI") from None
         yield path
+
+
+def _check_apart(source: Path, out_uri: str) -> None:
+    """Refuse to write into the folder that is read: the next time, shards would be taken for a class."""
+    out = store.local_path(out_uri)
+    if out is not None and (out / _slug(source.name)).resolve().is_relative_to(source.resolve()):
+        raise InputError(f"--out must lead elsewhere than into the source `{source}`, got `{out_uri}`")
 
 
 def _open(kind: str, path: Path, options: SourceOptions) -> _Opened:
