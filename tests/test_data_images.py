@@ -11,8 +11,8 @@ from PIL import Image
 
 from model_code.data.images import default_size
 from model_code.data.index import DataIndex
+from model_code.data.options import SourceOptions
 from model_code.data.read import read_all
-from model_code.data.source import SourceOptions
 from model_code.data.write import data_uri, prepare
 from model_code.errors import InputError
 from tests.pictures import MODES, encoded, noise, picture, write_folder

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_code.data.index import DataIndex, TextFacts
+from model_code.data.options import SourceOptions
 from model_code.data.read import read_all
-from model_code.data.source import SourceOptions
 from model_code.data.write import data_uri, prepare
 from model_code.errors import InputError
 from tests.conftest import SHARED_DATA

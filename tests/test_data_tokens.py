@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 
 from model_code import store
 from model_code.data.index import DataIndex, load_tokenizer
+from model_code.data.options import SourceOptions
 from model_code.data.read import read_all
-from model_code.data.source import SourceOptions
 from model_code.data.tokens import cut, default_block, default_vocabulary, split_chunks, train_tokenizer
 from model_code.data.write import data_uri, prepare
 from model_code.errors import InputError

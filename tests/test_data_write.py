@@ -11,9 +11,9 @@ import pytest
 
 from model_code import store
 from model_code.data import write
+from model_code.data.options import SourceOptions, parse_source
 from model_code.data.read import ShardReader
-from model_code.data.source import SourceOptions
-from model_code.data.write import main, parse_source, prepare
+from model_code.data.write import main, prepare
 from model_code.errors import InputError
 from tests.pictures import write_folder
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_code.data.index import ImageFacts, TextFacts
+from model_code.data.options import SourceOptions
 from model_code.data.shards import Array, Columns
-from model_code.data.source import Part, Samples, SourceOptions
+from model_code.data.source import Part, Samples
 from model_code.data.splits import MIN_CLASS, small_classes, split_rows
 
 

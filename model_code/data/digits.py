@@ -8,8 +8,9 @@ import numpy as np
 
 from model_code.data.classified import classified
 from model_code.data.index import ImageFacts
+from model_code.data.options import SourceOptions
 from model_code.data.shards import Array
-from model_code.data.source import Samples, SourceOptions, content_hash, row_ids
+from model_code.data.source import Samples, content_hash, row_ids
 
 CLASSES = tuple(str(digit) for digit in range(10))
 

@@ -15,9 +15,10 @@ import numpy as np
 from model_code.data.classified import classified
 from model_code.data.folders import Folder, Found, reason
 from model_code.data.index import ImageFacts
+from model_code.data.options import SourceOptions
 from model_code.data.pixels import UNREADABLE, decode_image, open_image
 from model_code.data.shards import Array
-from model_code.data.source import Samples, SourceOptions, class_order, content_hash, progress, row_ids
+from model_code.data.source import Samples, class_order, content_hash, progress, row_ids
 from model_code.errors import InputError
 
 MAX_SIZE = 64

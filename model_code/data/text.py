@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from model_code.data.classified import classified
-from model_code.data.columns import Choice, choose, measure
+from model_code.data.columns import Choice, choose
 from model_code.data.index import TextFacts
+from model_code.data.measure import measure
+from model_code.data.options import SourceOptions
 from model_code.data.shards import Columns
-from model_code.data.source import Samples, SourceOptions, class_order, content_hash, progress, row_ids
+from model_code.data.source import Samples, class_order, content_hash, progress, row_ids
 from model_code.data.table import Table, open_table
 from model_code.errors import InputError
 

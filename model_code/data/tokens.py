@@ -16,8 +16,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from model_code.data.encoding import check_encoding
 from model_code.data.index import SPLITS, TokenFacts
+from model_code.data.options import SourceOptions
 from model_code.data.shards import Array
-from model_code.data.source import Part, Samples, SourceOptions, content_hash, progress, row_ids
+from model_code.data.source import Part, Samples, content_hash, progress, row_ids
 from model_code.data.splits import TEST_SHARE, VALIDATION_SHARE
 from model_code.errors import InputError
 

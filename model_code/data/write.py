@@ -8,7 +8,6 @@ The version is a hash of the source's content and the options: a data set that i
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import json
@@ -19,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -34,11 +32,11 @@ from model_code.data.index import (
     load_index,
     to_json,
 )
+from model_code.data.options import SourceOptions, parse_source, parse_words
 from model_code.data.shards import encode, row_bytes, select
-from model_code.data.source import Part, Samples, SourceOptions, progress, shorten
-from model_code.errors import InputError, run_stage, unknown_key
+from model_code.data.source import Part, Samples, progress, shorten
+from model_code.errors import InputError, run_stage
 
-KINDS = ("digits", "images", "text", "tokens")
 SHARD_BYTES = 16 << 20
 """Size of a shard's columns in memory, at most (16 MiB) unless a single sample is larger."""
 
@@ -55,7 +53,7 @@ class _Opened:
 def main(words: list[str]) -> None:
     """Prepare the data set that the command line names and print what became of it."""
     started = time.monotonic()
-    source, out, options = _parse(words)
+    source, out, options = parse_words(words)
     index = prepare(source, out, options)
     result = {
         "uri": data_uri(out, index),
@@ -100,21 +98,6 @@ def prepare(source: str, out_uri: str, options: SourceOptions | None = None) -> 
 def data_uri(out_uri: str, index: DataIndex) -> str:
     """Return the URI of a data set that `prepare` wrote below another one."""
     return store.as_uri(store.join(out_uri, index.dataset, index.version))
-
-
-def parse_source(source: str) -> tuple[str, str]:
-    """Return kind and place of a source such as `text:reviews.csv`.
-
-    Raises:
-        InputError: another kind, or a place missing or too many.
-    """
-    kind, _, place = source.partition(":")
-    if kind not in KINDS:
-        raise unknown_key("source", source, ["digits", "images:DIR", "text:FILE", "tokens:FILE"])
-    if (kind == "digits") is bool(place):
-        wanted = "digits" if kind == "digits" else f"{kind}:PATH"
-        raise InputError(f"--source must be written {wanted}, got `{source}`")
-    return kind, place
 
 
 @contextmanager
@@ -206,45 +189,6 @@ def _index(samples: Samples, name: str, version: str, splits: dict[str, Split]) 
 def _slug(name: str) -> str:
     """Return a name fit for a path and a URI; `data` where nothing is left of it."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "data"
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as everywhere."""
-
-    def error(self, message: str) -> Any:  # noqa: ANN401 - argparse says NoReturn
-        """Raise what argparse would have printed with its usage."""
-        raise InputError(f"{message}; see python -m model_code.data.write --help")
-
-
-def _parse(words: list[str]) -> tuple[str, str, SourceOptions]:
-    parser = _Parser(prog="model_code.data.write", description="Turn a source into a data set of shards")
-    parser.add_argument("--source", required=True, help="digits, images:DIR, text:FILE or tokens:FILE")
-    parser.add_argument("--out", required=True, help="folder or s3:// URI to write below")
-    parser.add_argument(
-        "--on-error", choices=["refuse", "skip"], default="refuse", help="what to do with bad samples"
-    )
-    parser.add_argument(
-        "--label-column", default="", help="text: its name, or its number from 1 (default: guessed)"
-    )
-    parser.add_argument(
-        "--text-column", default="", help="text: one or several, with commas (default: guessed)"
-    )
-    parser.add_argument(
-        "--header", choices=["auto", "yes", "no"], default="auto", help="text: first row holds names"
-    )
-    parser.add_argument("--delimiter", default="", help="text: one character, or tab (default: guessed)")
-    parser.add_argument(
-        "--image-size", type=int, default=0, help="images: side in pixels (default: fits, 64 at most)"
-    )
-    parser.add_argument(
-        "--block", type=int, default=0, help="tokens: tokens a sample (default: fits the data)"
-    )
-    parser.add_argument(
-        "--vocabulary", type=int, default=0, help="tokens: most tokens (default: fits the data)"
-    )
-    named = vars(parser.parse_args(words))
-    source, out = named.pop("source"), named.pop("out")
-    return source, out, SourceOptions(**named)
 
 
 if __name__ == "__main__":
