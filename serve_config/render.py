@@ -198,7 +198,7 @@ def render_haproxy(plan: Plan) -> str:
                 for one in REFUSALS
             ],
             "refusals": [
-                f"http-request {one.reply} if whole !unsized {{ var(txn.refusal) -m str {one.name} }}"
+                f"http-request {one.reply} if small sized {{ var(txn.refusal) -m str {one.name} }}"
                 for one in REFUSALS
             ],
             "drained": [

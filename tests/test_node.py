@@ -1,0 +1,261 @@
+"""The life of a real node: what it does when its parts die, and when it is told to stop."""
+
+from __future__ import annotations
+
+import io
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from PIL import Image
+
+from serve_config.errors import InputError, ServeFailedError
+from serve_config.node import main
+from tests.serving import NAME, picture
+from tests.serving_node import ROOT, RunningNode, command, needs_haproxy, release, running_node, until
+
+PNG = {"content-type": "image/png"}
+READY_AGAIN_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command line that serves the tiny model."""
+    return release(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def shared(words: list[str]) -> Iterator[RunningNode]:
+    """One node for all tests that leave it well."""
+    with running_node(words, "--workers", "2", "--probe-seconds", "1", "--stuck-seconds", "4") as running:
+        yield running
+
+
+@pytest.fixture
+def node(shared: RunningNode) -> Iterator[RunningNode]:
+    """The shared node, ready before and after the test."""
+    assert shared.ready()
+    yield shared
+    until(shared.ready, READY_AGAIN_SECONDS, "ready after the test")
+    assert len(shared.workers()) == 2
+
+
+def slow_picture() -> bytes:
+    """A small file of many pixels, which takes a worker a second."""
+    buffer = io.BytesIO()
+    Image.new("L", (7000, 7000)).save(buffer, "PNG", compress_level=9)
+    return buffer.getvalue()
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    """Tell whether all of them have ended."""
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+@needs_haproxy
+def test_a_stuck_worker_makes_the_node_unready_and_is_replaced(node: RunningNode) -> None:
+    """A stopped worker turns /ready to 503 within 10 s, and another worker takes its place."""
+    victim = node.workers()[0]
+    victim.suspend()
+    until(lambda: not node.ready(), 10, "unready")
+    until(node.ready, READY_AGAIN_SECONDS, "ready again")
+    assert victim.pid not in {worker.pid for worker in node.workers()}
+    assert "skylift_stuck_workers 1.0" in httpx.get(node.facts["metrics"], trust_env=False).text
+
+
+@needs_haproxy
+def test_a_killed_worker_fails_no_more_than_what_it_held(node: RunningNode) -> None:
+    """Killing one of two workers costs at most the requests in flight, each answered 503 with Retry-After."""
+    statuses: Counter[int] = Counter()
+    stop = threading.Event()
+    late_failures: list[float] = []
+
+    def ask() -> None:
+        with node.client() as client:
+            while not stop.is_set():
+                answer = client.post(f"/predictions/{NAME}", content=picture(1), headers=PNG)
+                statuses[answer.status_code] += 1
+                if answer.status_code != 200:
+                    assert answer.status_code == 503, answer.text
+                    assert answer.headers["retry-after"] == "1"
+                    assert "worker died" in answer.json()["error"]
+                    late_failures.append(time.monotonic())
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        until(lambda: statuses[200] > 20, 30, "traffic")
+        killed = time.monotonic()
+        node.workers()[0].kill()
+        until(lambda: not node.ready(), 10, "unready")
+        until(node.ready, READY_AGAIN_SECONDS, "ready again")
+        stop.set()
+        for one in asking:
+            one.result()
+    assert sum(statuses.values()) - statuses[200] <= 4
+    assert set(statuses) <= {200, 503}
+    assert all(failed - killed < 2 for failed in late_failures)
+
+
+@needs_haproxy
+def test_a_dead_model_server_is_started_again(node: RunningNode) -> None:
+    """Without TorchServe the front answers 503 by itself; the new one is proven before it gets requests."""
+    java = next(p for p in node.family() if "org.pytorch.serve.ModelServer" in p.cmdline())
+    java.kill()
+    with node.client() as client:
+        until(lambda: client.get("/ready").status_code == 503, 10, "unready")
+        answer = client.post(f"/predictions/{NAME}", content=picture(0), headers=PNG)
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert "error" in answer.json()
+    until(node.ready, READY_AGAIN_SECONDS, "ready again")
+    assert (
+        'skylift_restarts{process="torchserve"} 1.0' in httpx.get(node.facts["metrics"], trust_env=False).text
+    )
+
+
+@needs_haproxy
+def test_a_dead_front_is_started_again_on_its_port(node: RunningNode) -> None:
+    """The port stays open while HAProxy is away: a request that comes then is answered, late but right."""
+    front = next(p for p in node.family() if p.name() == "haproxy")
+    front.kill()
+    with node.client() as client:
+        answer = client.post(f"/predictions/{NAME}", content=picture(0), headers=PNG)
+        assert answer.status_code in (200, 503)
+    until(node.ready, READY_AGAIN_SECONDS, "ready again")
+
+
+@needs_haproxy
+def test_a_stopped_node_finishes_what_it_has_and_leaves_nothing(words: list[str]) -> None:
+    """SIGTERM: requests in flight are answered, new ones are not taken, no process and no folder stays."""
+    with running_node(words, "--workers", "1") as node:
+        folder = Path(node.facts["ca"]).parent
+        family = node.family()
+        statuses: list[int] = []
+
+        def ask() -> None:
+            with node.client() as client:
+                answer = client.post(f"/predictions/{NAME}", content=slow_picture(), headers=PNG)
+                statuses.append(answer.status_code)
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for one in asking:
+            one.start()
+        until(lambda: _in_flight(node) == 3, 10, "three requests in flight")
+        node.process.send_signal(signal.SIGTERM)
+        for one in asking:
+            one.join(60)
+        assert statuses == [200, 200, 200]
+        assert node.process.wait(30) == 0
+        until(lambda: gone(family), 5, "processes ended")
+        assert not folder.exists()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(node.url, trust_env=False)
+
+
+def _in_flight(node: RunningNode) -> int:
+    text = httpx.get(node.facts["metrics"], trust_env=False).text
+    line = next(
+        x for x in text.splitlines() if x.startswith('haproxy_backend_current_sessions{proxy="torchserve"}')
+    )
+    return int(float(line.rsplit(" ", 1)[1]))
+
+
+@needs_haproxy
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_can_be_stopped_while_it_starts(words: list[str], number: signal.Signals) -> None:
+    """A signal before the node is ready ends it too, without an announcement and with nothing left."""
+    process = subprocess.Popen(
+        command(*words, "--port", "0", "--metrics-port", "0"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    parent = psutil.Process(process.pid)
+    until(lambda: len(parent.children(recursive=True)) >= 2, 30, "the servers are starting")
+    family = parent.children(recursive=True)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert out == b""
+    until(lambda: gone(family), 5, "processes ended")
+
+
+@needs_haproxy
+def test_servers_do_not_outlive_a_killed_node(words: list[str]) -> None:
+    """Where the node itself is killed, the kernel ends TorchServe and the front with it."""
+    with running_node(words, "--workers", "1") as node:
+        family = node.family()
+        folder = Path(node.facts["ca"]).parent
+        node.process.kill()
+        until(lambda: gone(family), 10, "processes ended")
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@needs_haproxy
+def test_a_taken_port_is_named(words: list[str]) -> None:
+    """A port that somebody else has is one line with the setting and the next step."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with pytest.raises(InputError, match=f"--port {port} is taken; choose another"):
+            main([*words, "--port", port])
+
+
+def test_a_missing_haproxy_is_named(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HAProxy the line says what to install."""
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(InputError, match="apt-get install haproxy"):
+        main(words)
+
+
+@needs_haproxy
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--name", "unknown"], "`unknown` has no release"),
+        (["--name", "../x"], "--name must be letters"),
+        (["--public-key", "/nowhere.pem"], "--public-key must be a PEM file"),
+        (["--workers", "900"], "--workers must be between 0 and 256, got 900"),
+        (["--worker", "2"], "unrecognized arguments: --worker"),
+        (["--workers", "two"], "invalid int value"),
+        (["--device", "tpu"], "--device must be auto, cpu or cuda"),
+        (["--models", "ftp://x"], "file:// or s3://"),
+    ],
+)
+def test_wrong_settings_are_named(words: list[str], change: list[str], message: str) -> None:
+    """Each wrong setting is refused before anything starts."""
+    with pytest.raises(InputError, match=message):
+        main([*words, *change])
+
+
+@needs_haproxy
+def test_exit_codes_and_one_line(words: list[str], tmp_path: Path) -> None:
+    """Bad input leaves with 2, a release that is not what was signed with 1, each with one line."""
+    missing = subprocess.run(command("--name", "x"), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("error: the following arguments are required: --models")
+    assert missing.stderr.count("\n") == 1
+    strange = release(tmp_path)
+    mixed = [*words[:4], *strange[4:]]
+    tampered = subprocess.run(command(*mixed), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (tampered.returncode, tampered.stdout) == (1, "")
+    assert tampered.stderr.count("\n") == 1
+    assert "not signed by the given key" in tampered.stderr
+
+
+@needs_haproxy
+def test_an_old_pointer_is_refused_after_a_newer_one(words: list[str], tmp_path: Path) -> None:
+    """A node that has seen counter 7 does not follow counter 1."""
+    (tmp_path / f"{NAME}.counter").write_text("7")
+    with pytest.raises(ServeFailedError, match="counter 1, 7 was seen before"):
+        main([*words, "--state", str(tmp_path)])
