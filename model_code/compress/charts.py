@@ -1,0 +1,148 @@
+"""The report's two pictures as inline SVG: how much each layer is needed, and quality against cost."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+
+INK, MUTED, GRID = "#1c2733", "#66727f", "#e3e8ee"
+PASSED, REFUSED, CHOSEN, SAFE = "#2f7dc4", "#b6bfc9", "#d9480f", "#7aa7d1"
+MOST_LAYERS = 40
+"""Bars of the sensitivity chart; of a deeper network the most sensitive layers are shown."""
+FONT = {"font.family": "DejaVu Sans", "font.size": 9.5, "svg.fonttype": "none", "svg.hashsalt": "skylift"}
+
+
+def sensitivity_chart(analysis: dict[str, Any], threshold: float) -> str:
+    """Return a bar a layer: the share of its quality that the network keeps without most of the layer.
+
+    Args:
+        analysis: `share` and `sensitivity` of the report.
+        threshold: ratio below which a layer counts as sensitive.
+    """
+    layers = analysis["sensitivity"]
+    worst = {row["layer"] for row in sorted(layers, key=lambda row: row["ratio"])[:MOST_LAYERS]}
+    shown = [row for row in layers if row["layer"] in worst][::-1]
+    with mpl.rc_context(FONT):
+        figure = Figure(figsize=(8.2, 0.9 + 0.27 * max(len(shown), 2)), layout="constrained")
+        axes = figure.subplots()
+        ratios = [min(max(row["ratio"], 0.0), 1.2) for row in shown]
+        colours = [CHOSEN if ratio < threshold else SAFE for ratio in ratios]
+        axes.barh(range(len(shown)), ratios, color=colours, height=0.66)
+        axes.set_yticks(range(len(shown)), [short(row["layer"]) for row in shown])
+        for place, (row, ratio) in enumerate(zip(shown, ratios, strict=True)):
+            axes.text(ratio + 0.008, place, f"{row['ratio']:.1%}", va="center", color=INK, fontsize=8.5)
+        axes.axvline(threshold, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set_xlim(0, max([1.0, *ratios]) + 0.09)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_xlabel(f"quality kept without {analysis['share']:.0%} of the layer, no fine-tuning")
+        _clean(axes, "x")
+        return _svg(figure)
+
+
+def pareto_chart(report: dict[str, Any]) -> str:
+    """Return every candidate as a point: cost to the right, share of the baseline's quality upwards."""
+    rows = report["candidates"]
+    with mpl.rc_context(FONT):
+        figure = Figure(figsize=(8.2, 4.6), layout="constrained")
+        axes = figure.subplots()
+        points = [(1.0, 1.0, "uncompressed", INK, "s")]
+        for row in rows:
+            chosen = row["name"] == report["chosen"]
+            colour = CHOSEN if chosen else PASSED if row["passed"] else REFUSED
+            points.append((row["cost"], row["ratio"], row["name"], colour, "*" if chosen else "o"))
+        required = report["required_ratio"]
+        low, high = _quality_range([point[1] for point in points], required)
+        front = pareto_front([(cost, ratio) for cost, ratio, *_ in points])
+        axes.step(*zip(*front, strict=True), where="post", color=GRID, linewidth=2.5, zorder=1)
+        if required <= high:
+            axes.axhspan(required, high, color="#eef6ee", zorder=0)
+            axes.axhline(required, color="#4d8a56", linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+            axes.text(0.995, required, f"the gate: {required:.1%} ", transform=axes.get_yaxis_transform(),
+                      ha="right", va="bottom", color="#3c6e44", fontsize=8.5)  # fmt: skip
+        for cost, ratio, _, colour, marker in points:
+            size = 190 if marker == "*" else 52
+            axes.scatter(cost, max(ratio, low), s=size, color=colour, marker=marker, zorder=3, linewidths=0)
+        axes.set_xscale("log")
+        axes.set_ylim(low, high)
+        costs = [point[0] for point in points]
+        axes.set_xlim(min(costs) / 1.25, max(costs) * 1.6)
+        _label(axes, [(cost, max(ratio, low), name) for cost, ratio, name, *_ in points])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if min(costs) / 1.25 <= t <= max(costs) * 1.6]
+        axes.set_xticks(ticks)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1 if high - low < 0.12 else 0))
+        axes.set_xlabel("cost relative to the uncompressed model (size and both latencies; left is cheaper)")
+        axes.set_ylabel("quality relative to it")
+        _clean(axes, "both")
+        return _svg(figure)
+
+
+def pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that no other one beats in both cost and quality, by rising cost."""
+    front: list[tuple[float, float]] = []
+    for cost, ratio in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or ratio > front[-1][1]:
+            front.append((cost, ratio))
+    return front
+
+
+def short(name: str) -> str:
+    """Return a layer's name without the parts that all names share."""
+    return re.sub(r"^(body\.)?(encoder\.|model\.|transformer\.)*", "", name)
+
+
+def _quality_range(ratios: list[float], required: float) -> tuple[float, float]:
+    """Return the axis: all of it where candidates are close, cut off below where one is hopeless."""
+    near = [ratio for ratio in ratios if ratio > 0.9] or ratios
+    low, high = min([*near, min(required, 1.0)]), max([*ratios, min(required, 1.1)])
+    margin = max(0.006, 0.12 * (high - low))
+    return low - margin, high + margin
+
+
+def _label(axes: Axes, points: list[tuple[float, float, str]]) -> None:
+    """Write names beside their points, each a line away from the names written before."""
+    low, high = axes.get_ylim()
+    step = (high - low) / 21
+    left, right = (float(edge) for edge in axes.get_xlim())
+    taken: list[tuple[float, float, float]] = []
+    for cost, ratio, name in sorted(points, key=lambda point: (-point[1], point[0])):
+        start = _log_share(cost, left, right) + 0.014
+        width = 0.0125 * len(name)
+        if start + width > 1:
+            start -= width + 0.03
+        height = min(ratio, high - step * 0.6)
+        while any(abs(height - y) < step and start < x + w and x < start + width for x, y, w in taken):
+            height -= step * 0.5
+        taken.append((start, height, width))
+        axes.text(start, (height - low) / (high - low), name, transform=axes.transAxes, va="center",
+                  color=INK, fontsize=8.5, zorder=4)  # fmt: skip
+
+
+def _log_share(value: float, left: float, right: float) -> float:
+    from math import log
+
+    return (log(value) - log(left)) / (log(right) - log(left))
+
+
+def _clean(axes: Axes, grid: Any) -> None:  # noqa: ANN401 - matplotlib's literal
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(colors=MUTED, labelcolor=INK, length=0)
+    axes.grid(axis=grid, color=GRID, linewidth=0.8, zorder=0)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)
+
+
+def _svg(figure: Figure) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]
