@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,8 @@ def load(path: Path, options: SourceOptions) -> Samples:
         text = file.read()
     chunks = cut(text)
     runs = split_chunks(chunks)
-    tokenizer = train_tokenizer(runs["train"], options.vocabulary or default_vocabulary(size))
+    learnt = progress(runs["train"], "learning tokens", total=len(runs["train"]))
+    tokenizer = train_tokenizer(learnt, options.vocabulary or default_vocabulary(size))
     block = options.block or default_block(size)
     definition = tokenizer.to_str(pretty=True).encode()
     return Samples(
@@ -128,7 +129,7 @@ def split_chunks(chunks: Sequence[str]) -> dict[str, list[str]]:
     return runs
 
 
-def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     """Return a byte-level BPE tokenizer (Radford et al., 2019): every text can be encoded, and decoded as it was."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
