@@ -43,12 +43,18 @@ from model_code.trained import Trained, load_trained
 
 def main(words: list[str]) -> None:
     """Compress what the command line names, write the report, print the result or refuse."""
-    parser = Arguments(prog="python -m model_code.compress", description="Compress a run behind a quality gate.")
+    parser = Arguments(
+        prog="python -m model_code.compress", description="Compress a run behind a quality gate."
+    )
     parser.add_argument("--run", required=True, help="URI of a finished training run")
-    parser.add_argument("--serve-files", type=Path, required=True, help="folder with handler.py and predictor.py")
+    parser.add_argument(
+        "--serve-files", type=Path, required=True, help="folder with handler.py and predictor.py"
+    )
     parser.add_argument("--name", default="", help="the model's name; default: family and data set")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one answer, 1 by default")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is served")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is served"
+    )
     asked, settings = parser.parse_known_args(words)
     result = compress(
         asked.run, asked.serve_files, settings, name=asked.name, threads=asked.threads, device=asked.device
@@ -59,7 +65,13 @@ def main(words: list[str]) -> None:
 
 
 def compress(
-    run: str, serve_files: Path, settings: list[str], *, name: str = "", threads: int = 1, device: str = "auto"
+    run: str,
+    serve_files: Path,
+    settings: list[str],
+    *,
+    name: str = "",
+    threads: int = 1,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Analyse, build, measure, judge and report; return the stage's result, passed or not.
 
@@ -77,7 +89,10 @@ def compress(
     trained = load_trained(run)
     trained = replace(trained, config=override(trained.config, settings))
     packing = Packing(
-        name=name or model_name(trained), serve_files=serve_files, threads=threads, device=choose_device(device)
+        name=name or model_name(trained),
+        serve_files=serve_files,
+        threads=threads,
+        device=choose_device(device),
     )
     with tempfile.TemporaryDirectory(prefix="skylift-compress-") as scratch:
         workspace = Workspace(run, Path(scratch))
@@ -166,9 +181,20 @@ def situate(base: Base, analysis: Analysis, packing: Packing) -> Situation:
     )
 
 
-def stage_result(report: dict[str, Any], outcome: Outcome, workspace: Workspace, seconds: float) -> dict[str, Any]:
+def stage_result(
+    report: dict[str, Any], outcome: Outcome, workspace: Workspace, seconds: float
+) -> dict[str, Any]:
     """Return the stage's result: the report without its long parts, and where everything lies."""
-    kept = ("run_id", "name", "passed", "tolerance", "required_ratio", "metric_name", "baseline", "candidates")
+    kept = (
+        "run_id",
+        "name",
+        "passed",
+        "tolerance",
+        "required_ratio",
+        "metric_name",
+        "baseline",
+        "candidates",
+    )
     return {
         **{key: report[key] for key in kept},
         "chosen": outcome.chosen,

@@ -1,4 +1,4 @@
-"""What a network costs and where it can be made smaller: parameters, FLOPs, and the measured sensitivity of its layers."""
+"""What a network costs and where it can be made smaller: parameters, FLOPs, measured sensitivity of its layers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def analyse(
     measure: Measure,
     *,
     higher_is_better: bool,
-    advance: Callable[[int, int], None] = lambda done, total: None,
+    advance: Callable[[int, int], None] | None = None,
 ) -> Analysis:
     """Measure a network; it is not changed.
 
@@ -114,7 +114,8 @@ def analyse(
                 ratio=quality_ratio(metric, whole, higher_is_better=higher_is_better),
             )
         )
-        advance(done, len(groups))
+        if advance:
+            advance(done, len(groups))
     return Analysis(
         parameters=count_parameters(model),
         flops=count_flops(model, inputs),

@@ -1,4 +1,4 @@
-"""From a candidate to a measured archive: export, pack, measure in a process of its own, compare, pack with golden answers."""
+"""From a candidate to a measured archive: export, pack, measure in another process, pack with golden answers."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ class Builder:
         self._packing = packing
         self._workspace = workspace
         self._serve_key = folder_digest(packing.serve_files)
+        self._exported: tuple[str, bytes] | None = None  # the last network as ONNX: its int8 twin follows
 
     def measured(self, candidate: Candidate, name: str = "") -> dict[str, Any]:
         """Return what was measured of a candidate: found in the run's folder, or done now.
@@ -89,7 +90,9 @@ class Builder:
         facts = [dataclasses.asdict(candidate), {**vars(self._packing), "serve_files": self._serve_key}]
         batch = self._base.trained.config.compress.serving_batch
         key = key_of(self._networks.key(candidate.network), facts, batch)
-        return self._workspace.finished(folder, key) or self._make(candidate, folder, name or candidate.name, key)
+        return self._workspace.finished(folder, key) or self._make(
+            candidate, folder, name or candidate.name, key
+        )
 
     def _make(self, candidate: Candidate, folder: str, name: str, key: str) -> dict[str, Any]:
         begun = time.monotonic()
@@ -104,12 +107,16 @@ class Builder:
         golden = figures.pop("golden")
         digest = self._pack(artifact, runtime, path / "model.mar", golden=golden)
         if store.sha256_file(artifact / WEIGHTS[runtime]) != weights:
-            raise RunFailedError(f"{path} was changed while `{name}` was packed; run one compression at a time")
+            raise RunFailedError(
+                f"{path} was changed while `{name}` was packed; run one compression at a time"
+            )
         save_file(unshared(network.state_dict()), path / "model.safetensors")
         limit = NEAR if candidate.quantized else EXACT
         difference = self._difference(network, figures.pop("compared"))
         if not math.isfinite(difference):
-            raise RunFailedError(f"`{name}` or the network that it was made from answers with no numbers (NaN)")
+            raise RunFailedError(
+                f"`{name}` or the network that it was made from answers with no numbers (NaN)"
+            )
         result = {
             "name": name,
             "network": candidate.network.name or "original",
@@ -136,12 +143,15 @@ class Builder:
             export_torch(network, example, artifact / WEIGHTS[TORCH_EXPORT], decompose=quantized)
             return TORCH_EXPORT
         out = artifact / WEIGHTS[ONNX]
-        if form == "onnx-fp32":
+        if self._exported is None or self._exported[0] != candidate.network.name:
             export_onnx(network, example, out)
+            self._exported = (candidate.network.name, out.read_bytes())
+        out.write_bytes(self._exported[1])
+        if form == "onnx-fp32":
             return ONNX
         with tempfile.TemporaryDirectory(prefix="skylift-export-") as scratch:
             plain = Path(scratch) / out.name
-            export_onnx(network, example, plain)
+            plain.write_bytes(self._exported[1])
             if "image" in example:
                 static_int8(plain, out, calibration(self._images()))
             else:

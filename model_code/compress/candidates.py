@@ -80,11 +80,13 @@ def plan(
         on_gpu: serve on a GPU: torch.export in place of onnxruntime.
         round_number: 0 for the first round; later ones prune less, spare the sensitive layers, train longer.
     """
-    found: list[Candidate] = []
-    for network in (ORIGINAL, *_smaller(config, kind, layers, round_number)):
-        for form in _formats(network, kind, on_gpu=on_gpu, quantize=config.quantize, round_number=round_number):
-            found.append(Candidate(network=network, format=form))
-    return tuple(found)
+    return tuple(
+        Candidate(network=network, format=form)
+        for network in (ORIGINAL, *_smaller(config, kind, layers, round_number))
+        for form in _formats(
+            network, kind, on_gpu=on_gpu, quantize=config.quantize, round_number=round_number
+        )
+    )
 
 
 def _smaller(config: CompressConfig, kind: str, layers: int, round_number: int) -> list[NetworkPlan]:

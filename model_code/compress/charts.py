@@ -9,13 +9,42 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.transforms import Bbox
 
 INK, MUTED, GRID = "#1c2733", "#66727f", "#e3e8ee"
 PASSED, REFUSED, CHOSEN, SAFE = "#2f7dc4", "#b6bfc9", "#d9480f", "#7aa7d1"
+PLACES = tuple(
+    (
+        side * across,
+        up,
+        {1: "left", 0: "center", -1: "right"}[side],
+        {0: "center"}.get(up, "bottom" if up > 0 else "top"),
+    )
+    for across, up in (
+        (8, 0),
+        (0, 8),
+        (0, -8),
+        (8, 9),
+        (8, -9),
+        (0, 20),
+        (0, -20),
+        (8, 20),
+        (8, -20),
+        (8, 31),
+        (8, -31),
+    )
+    for side in ((1, -1) if across else (0,))
+)
+"""Where a name may stand: offset from its point in typographic points, and alignment; the best places first."""
 MOST_LAYERS = 40
 """Bars of the sensitivity chart; of a deeper network the most sensitive layers are shown."""
-FONT = {"font.family": "DejaVu Sans", "font.size": 9.5, "svg.fonttype": "none", "svg.hashsalt": "skylift"}
+FONT: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "skylift",
+}
 
 
 def sensitivity_chart(analysis: dict[str, Any], threshold: float) -> str:
@@ -72,15 +101,16 @@ def pareto_chart(report: dict[str, Any]) -> str:
         axes.set_ylim(low, high)
         costs = [point[0] for point in points]
         axes.set_xlim(min(costs) / 1.25, max(costs) * 1.6)
-        _label(axes, [(cost, max(ratio, low), name) for cost, ratio, name, *_ in points])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if min(costs) / 1.25 <= t <= max(costs) * 1.6]
+        axes.xaxis.set_minor_locator(NullLocator())
+        left, right = axes.get_xlim()
+        ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if left <= t <= right]
         axes.set_xticks(ticks)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1 if high - low < 0.12 else 0))
         axes.set_xlabel("cost relative to the uncompressed model (size and both latencies; left is cheaper)")
         axes.set_ylabel("quality relative to it")
         _clean(axes, "both")
+        _label(axes, [(cost, max(ratio, low), name) for cost, ratio, name, *_ in points])
         return _svg(figure)
 
 
@@ -107,28 +137,30 @@ def _quality_range(ratios: list[float], required: float) -> tuple[float, float]:
 
 
 def _label(axes: Axes, points: list[tuple[float, float, str]]) -> None:
-    """Write names beside their points, each a line away from the names written before."""
-    low, high = axes.get_ylim()
-    step = (high - low) / 21
-    left, right = (float(edge) for edge in axes.get_xlim())
-    taken: list[tuple[float, float, float]] = []
-    for cost, ratio, name in sorted(points, key=lambda point: (-point[1], point[0])):
-        start = _log_share(cost, left, right) + 0.014
-        width = 0.0125 * len(name)
-        if start + width > 1:
-            start -= width + 0.03
-        height = min(ratio, high - step * 0.6)
-        while any(abs(height - y) < step and start < x + w and x < start + width for x, y, w in taken):
-            height -= step * 0.5
-        taken.append((start, height, width))
-        axes.text(start, (height - low) / (high - low), name, transform=axes.transAxes, va="center",
-                  color=INK, fontsize=8.5, zorder=4)  # fmt: skip
-
-
-def _log_share(value: float, left: float, right: float) -> float:
-    from math import log
-
-    return (log(value) - log(left)) / (log(right) - log(left))
+    """Write each name at the first place beside its point where it covers no other point and no other name."""
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("axes to be labelled must belong to a figure")
+    figure.draw_without_rendering()
+    spots = [axes.transData.transform((cost, ratio)) for cost, ratio, _ in points]
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in spots]
+    for own, (cost, ratio, name) in enumerate(points):
+        others = taken[:own] + taken[own + 1 :]
+        for dx, dy, across, up in PLACES:
+            text = axes.annotate(
+                name, (cost, ratio), (dx, dy), textcoords="offset points", ha=across, va=up, color=INK, fontsize=8.5,
+                zorder=4,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 and axes.bbox.y0 <= box.y0
+            if inside and not any(box.overlaps(other) for other in others):
+                break
+            text.remove()
+        else:  # too crowded: better on top of another name than nameless
+            text = axes.annotate(
+                name, (cost, ratio), (8, 0), textcoords="offset points", va="center", color=INK, fontsize=8.5
+            )
+        taken.append(text.get_window_extent())
 
 
 def _clean(axes: Axes, grid: Any) -> None:  # noqa: ANN401 - matplotlib's literal

@@ -73,7 +73,9 @@ def every_other_layer(model: nn.Module) -> nn.Module:
     student = copy.deepcopy(model)
     stack = layer_list(student)
     if stack is None or len(stack) < 2:
-        raise ValueError("a student with fewer layers needs a network with a stack of two or more equal layers")
+        raise ValueError(
+            "a student with fewer layers needs a network with a stack of two or more equal layers"
+        )
     kept = [layer for number, layer in enumerate(stack) if number % 2 == 0]
     del stack[len(kept) :]
     for number, layer in enumerate(kept):

@@ -1,4 +1,4 @@
-"""From a network to the artifact that is packed and served: ONNX or torch.export weights, and model.json beside them."""
+"""From a network to the artifact that is packed and served: ONNX or torch.export weights and model.json."""
 
 from __future__ import annotations
 

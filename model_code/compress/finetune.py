@@ -78,7 +78,7 @@ def finetune(
     settings: FinetuneSettings,
     *,
     device: torch.device,
-    advance: Callable[[int, float], None] = lambda step, loss: None,
+    advance: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train a network in place by AdamW, and leave it in evaluation mode.
 
@@ -107,7 +107,8 @@ def finetune(
         nn.utils.clip_grad_norm_(student.parameters(), CLIP_NORM)
         optimizer.step()
         schedule.step()
-        advance(step + 1, loss.item())
+        if advance:
+            advance(step + 1, loss.item())
     student.eval()
 
 
@@ -120,7 +121,12 @@ def rate(step: int, steps: int) -> float:
 
 
 def _loss(
-    student: nn.Module, teacher: Teacher, task: Task, batch: Batch, inputs: dict[str, Tensor], temperature: float
+    student: nn.Module,
+    teacher: Teacher,
+    task: Task,
+    batch: Batch,
+    inputs: dict[str, Tensor],
+    temperature: float,
 ) -> Tensor:
     ids = [int(one) for one in batch["id"]]
     taught = teacher.logits(ids, inputs)

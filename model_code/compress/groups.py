@@ -111,7 +111,9 @@ class Network:
     def _head_width(self) -> int:
         config = getattr(getattr(self.model, "body", None), "config", None)
         heads = int(getattr(config, "num_attention_heads", 0) or 0)
-        return int(getattr(config, "head_dim", 0) or int(config.hidden_size) // heads) if heads and config else 1
+        return (
+            int(getattr(config, "head_dim", 0) or int(config.hidden_size) // heads) if heads and config else 1
+        )
 
 
 @contextmanager

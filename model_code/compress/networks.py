@@ -129,7 +129,9 @@ class Networks:
                     augmented=self._augments(),
                 ),
                 device=base.device,
-                advance=lambda step, loss: self._advance(f"fine-tune {plan.name} (loss {loss:.3f})", step, steps),
+                advance=lambda step, loss: self._advance(
+                    f"fine-tune {plan.name} (loss {loss:.3f})", step, steps
+                ),
             )
         finally:
             stream.close()

@@ -106,7 +106,7 @@ def _count(value: float) -> str:
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
             return f"{value / size:.3g} {unit}"
-    return f"{value:g} "
+    return f"{value:g}"
 
 
 def _cpu_name() -> str:

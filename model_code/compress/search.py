@@ -73,7 +73,11 @@ def search(builder: Builder, config: CompressConfig, situation: Situation, say: 
             outcome.adjustments.append(_adjustment(round_number, outcome, situation))
             say(f"round {round_number}: {outcome.adjustments[-1]['why']}; {outcome.adjustments[-1]['what']}")
         for candidate in plan(
-            config, kind=situation.kind, layers=situation.layers, on_gpu=situation.on_gpu, round_number=round_number
+            config,
+            kind=situation.kind,
+            layers=situation.layers,
+            on_gpu=situation.on_gpu,
+            round_number=round_number,
         ):
             known = {row["name"] for row in [*outcome.candidates, *outcome.failed]}
             if candidate.name in known or (hopeless and not candidate.lossless):
