@@ -67,7 +67,7 @@ def read(uri: str) -> bytes:
 
 def read_with_etag(uri: str) -> tuple[bytes, str]:
     """Return an object's bytes and the tag that `replace` takes."""
-    store, key = _open(uri)
+    store, key = _open(uri, must_exist=True)
     try:
         answer = obstore.get(store, key)
         content = bytes(answer.bytes())
@@ -114,7 +114,7 @@ def replace(uri: str, content: bytes, etag: str) -> None:
 
 def fetch(uri: str, path: Path) -> None:
     """Copy an object to a local file, which appears whole or not at all."""
-    store, key = _open(uri)
+    store, key = _open(uri, must_exist=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -136,8 +136,8 @@ def upload(path: Path, uri: str) -> None:
 
 def exists(uri: str) -> bool:
     """Tell whether an object is there."""
-    store, key = _open(uri)
     try:
+        store, key = _open(uri, must_exist=True)
         obstore.head(store, key)
     except FileNotFoundError:
         return False
@@ -163,10 +163,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _open(uri: str, *, create: bool = False) -> tuple[LocalStore | S3Store, str]:
+def _open(uri: str, *, create: bool = False, must_exist: bool = False) -> tuple[LocalStore | S3Store, str]:
     uri = as_uri(uri)
     path = local_path(uri)
     if path is not None:
+        if must_exist and not path.is_file():  # a folder, or something below a file: not there, as on S3
+            raise FileNotFoundError(uri)
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         return LocalStore(), str(path).lstrip("/")

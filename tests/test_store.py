@@ -34,6 +34,10 @@ def test_what_is_not_there_is_named(root: str) -> None:
     """Reading and fetching nothing raise FileNotFoundError."""
     with pytest.raises(FileNotFoundError):
         store.read(store.join(root, "none"))
+    store.write(store.join(root, "file"), b"x")
+    assert not store.exists(store.join(root, "file", "below"))
+    with pytest.raises(FileNotFoundError):
+        store.read(store.join(root, "file", "below"))
     with pytest.raises(FileNotFoundError):
         store.fetch(store.join(root, "none"), Path(root.removeprefix("s3://")) / "x")
 
