@@ -96,9 +96,7 @@ def _tokenizer(run: str, config: RunConfig, index: DataIndex, train: ShardReader
     if config.model.pretrained:
         return tokenizer.from_pretrained(config.model.pretrained, max_tokens=config.model.max_tokens)
     texts = (text for batch in train.batches(1024) for text in batch["text"])
-    return tokenizer.train_wordpiece(
-        texts, vocabulary=config.model.vocabulary, max_tokens=config.model.max_tokens
-    )
+    return tokenizer.train_bpe(texts, vocabulary=config.model.vocabulary, max_tokens=config.model.max_tokens)
 
 
 def _describe(run: str, config: RunConfig, words: bytes | None, network: nn.Module) -> None:

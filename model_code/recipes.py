@@ -47,7 +47,7 @@ def bert(index: DataIndex, pretrained: str = "") -> RunConfig:
     """Texts: a small encoder trained from scratch, or a pretrained one fine-tuned gently for 3 passes."""
     samples = index.splits["train"].samples
     mean_bytes = 0.0 if index.text is None else index.text.mean_bytes
-    # Three bytes a token is a small WordPiece's rate; twice the mean text leaves few texts cut.
+    # Three bytes a token is the rate of a small BPE; twice the mean text leaves few texts cut.
     tokens = min(256, max(32, 32 * math.ceil(mean_bytes / 3 * 2 / 32)))
     batch = _batch(samples, 32)
     model = ModelConfig(

@@ -1,4 +1,4 @@
-"""Tokenizers for texts: WordPiece trained on the training split, or the one that a pretrained folder brings.
+"""Tokenizers for texts: byte-level BPE trained on the training split, or the one that a pretrained folder brings.
 
 A tokenizer is kept and handed on as the bytes of its `tokenizer.json`, with truncation and padding inside: whoever
 loads these bytes (training, compression, the serving node) cuts and pads alike.
@@ -16,30 +16,33 @@ from tokenizers import Tokenizer
 from model_code.errors import InputError
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
-LONGEST_WORD = 64  # characters; a longer "word" (a URL, a blob) becomes [UNK] instead of dozens of pieces
 
 
-def train_wordpiece(texts: Iterable[str], *, vocabulary: int, max_tokens: int) -> bytes:
-    """Return a lower-casing WordPiece tokenizer trained on texts, as the bytes of its tokenizer.json.
+def train_bpe(texts: Iterable[str], *, vocabulary: int, max_tokens: int) -> bytes:
+    """Return a lower-casing byte-level BPE tokenizer trained on texts, as the bytes of its tokenizer.json.
+
+    Byte-level BPE rather than WordPiece: the same texts always give the same tokenizer (`tokenizers` trains WordPiece
+    in the order of a randomly seeded hash map), and no character is unknown to it.
 
     Args:
         texts: the training split's texts, and no other split's.
-        vocabulary: most tokens that it may have; small data gives fewer.
+        vocabulary: most tokens that it may have, 260 or more; small data gives fewer.
         max_tokens: longest sequence, with [CLS] and [SEP].
     """
-    from tokenizers.models import WordPiece
+    from tokenizers.models import BPE
     from tokenizers.normalizers import BertNormalizer
-    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.pre_tokenizers import ByteLevel
     from tokenizers.processors import TemplateProcessing
-    from tokenizers.trainers import WordPieceTrainer
+    from tokenizers.trainers import BpeTrainer
 
-    tokenizer = Tokenizer(WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD))
+    tokenizer = Tokenizer(BPE())
     tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=True)
+    trainer = BpeTrainer(
         vocab_size=vocabulary,
         min_frequency=2,
         special_tokens=[PAD, UNKNOWN, FIRST, LAST],
+        initial_alphabet=ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from model_code import store
-from model_code.data.source import SourceOptions
+from model_code.data.options import SourceOptions
 from model_code.data.write import prepare
 
 WORDS = {
@@ -64,4 +64,4 @@ def photographs(out: Path, each: int = 24, size: int = 24) -> str:
         for number in range(each):
             pixels = generator.integers(0, 130, (size, size, 3)) + slope
             Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
-    return written(f"images:{out / 'pictures'}", out)
+    return written(f"images:{out / 'pictures'}", out / "shards")

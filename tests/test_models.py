@@ -185,8 +185,8 @@ def test_an_encoder_from_a_folder_keeps_its_weights(tmp_path: Path) -> None:
     """A pretrained folder of safetensors weights is loaded, whatever the config's own sizes say."""
     from transformers import BertConfig, BertModel
 
-    sizes: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
-    source = BertModel(BertConfig(vocab_size=300, max_position_embeddings=64, **sizes))
+    sizes: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 1, "intermediate_size": 64}
+    source = BertModel(BertConfig(vocab_size=300, num_attention_heads=4, max_position_embeddings=64, **sizes))
     source.save_pretrained(tmp_path)
     config = ModelConfig(family="bert", pretrained=str(tmp_path), max_tokens=32)
     model = build_model(config, texts())
