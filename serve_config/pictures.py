@@ -1,7 +1,7 @@
 """From the bytes of a picture to the pixels that a network was trained on.
 
-The steps are those of `model_code/data` that made the training data, and a test compares both: PIL's own resize,
-because torchvision's antialiased resize of a PIL image is PIL's, and importing torchvision costs seconds.
+The steps are those of `model_code/data/pixels.py`, which made the training data, and a test compares both: PIL's own
+resize, because torchvision's antialiased resize of a PIL image is PIL's, and importing torchvision costs seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are read; PIL knows more, some of which start programs."""
 
+MAX_RATIO = 100
+"""Longest side, in shorter sides: a strip of 100,000 x 1 pixels would be scaled to gigabytes."""
+
 BROKEN = (
     OSError,
     ValueError,
@@ -33,8 +36,9 @@ BROKEN = (
     TypeError,
     OverflowError,
     struct.error,
+    zlib.error,
 )
-"""What PIL raises on broken files, beside zlib.error."""
+"""What PIL raises on broken files."""
 
 
 def read_picture(content: bytes, channels: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -47,12 +51,14 @@ def read_picture(content: bytes, channels: int, height: int, width: int) -> NDAr
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 _too_large(f"{picture.width}x{picture.height}")
+            if max(picture.size) > MAX_RATIO * min(picture.size):
+                raise ValueError(f"a strip of {picture.width} x {picture.height} pixels")
             return _prepared(picture, channels, height, width)
     except BadInput:
         raise
     except Image.DecompressionBombError:
         _too_large("more")
-    except (*BROKEN, zlib.error) as error:
+    except BROKEN as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
         raise BadInput(
             422,
@@ -61,14 +67,26 @@ def read_picture(content: bytes, channels: int, height: int, width: int) -> NDAr
 
 
 def _prepared(picture: Image.Image, channels: int, height: int, width: int) -> NDArray[np.uint8]:
-    upright = ImageOps.exif_transpose(picture)
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright)
-    plain = upright.convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(_fitted(plain, height, width), np.uint8)
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    upright = _to_rgb(ImageOps.exif_transpose(picture))
+    plain = upright if channels == 3 else upright.convert("L")
+    pixels = np.asarray(_fitted(plain, height, width), np.uint8).reshape(height, width, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return Image.fromarray(_to_bytes(np.asarray(picture))).convert("RGB")
+    if picture.has_transparency_data:
+        colours = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return wide integers (16 bits a pixel) or floats (0 to 1, else 0 to 255) as bytes; PIL would clip them."""
+    numbers = np.nan_to_num(values.astype(np.float64))
+    peak = 65535.0 if values.dtype.kind in "iu" else 1.0 if numbers.max() <= 1 else 255.0
+    return np.clip(np.rint(numbers / peak * 255), 0, 255).astype(np.uint8)
 
 
 def _fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
