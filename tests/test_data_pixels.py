@@ -20,12 +20,7 @@ def pixels_of(content: bytes, channels: int = 3, size: int = 24) -> Array:
         return decode_image(image, channels, size)
 
 
-WIDE = pytest.mark.xfail(
-    reason="serve_config/pictures.py lets PIL clip 16-bit and float pixels instead of scaling"
-)
-
-
-@pytest.mark.parametrize("mode", [pytest.param(m, marks=WIDE) if m in ("I;16", "F") else m for m in MODES])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_training_and_serving_see_the_same_pixels(mode: str, channels: int) -> None:
     """Every mode, in either number of channels, upright or turned: the server's pixels are the data set's."""
