@@ -74,7 +74,7 @@ REFUSALS = (
     Refusal(
         name="type",
         status=415,
-        message="content-type must be application/json, text/plain, application/octet-stream or image/…; "
+        message="content-type must be application/json, text/plain, application/octet-stream or image/*; "
         "name the one that you send",
         condition="predict !typed",
     ),
