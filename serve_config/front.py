@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 from serve_config.errors import InputError
@@ -18,15 +20,24 @@ BACKLOG = 1024
 """Connections that the kernel holds while the front starts again."""
 
 
+OLDEST_HAPROXY = (2, 5)
+"""Older ones cannot look into an answer's body (`http-response wait-for-body`)."""
+
+
 def require_haproxy() -> str:
     """Return the path of HAProxy.
 
     Raises:
-        InputError: it is not installed.
+        InputError: it is not installed, or too old.
     """
     found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise InputError("haproxy must be on PATH, not found; install it: sudo apt-get install haproxy")
+    told = subprocess.run([found, "-v"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"version (\d+)\.(\d+)", told)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST_HAPROXY:
+        wanted = ".".join(map(str, OLDEST_HAPROXY))
+        raise InputError(f"haproxy must be {wanted} or later, got `{told[:40].strip()}`; install a newer one")
     return found
 
 

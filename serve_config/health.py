@@ -8,6 +8,7 @@ overloaded one without waiting in the queue that clients fill.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -46,6 +47,7 @@ class Health:
         self._next = itertools.cycle(golden)
         self._patience = 1.0
         self._workers: list[Worker] = []
+        self._used: dict[int, int] = {}
         self._wrong: str | None = None
         self._unseen: str | None = "the model server has not answered yet"
         self.expected_workers = workers
@@ -178,10 +180,15 @@ class Health:
         ]
 
     def _replace_stuck(self) -> None:
+        """Kill stuck workers, but not those that only starve: one that uses its processor gets four times as long."""
+        used, before = {w.pid: self._server.processor_ticks(w.pid) for w in self._workers}, self._used
+        self._used = used
+        now = time.time()
         for worker in self._stuck():
+            works = used[worker.pid] != before.get(worker.pid)
+            if works and self._server.pulse_age(worker.pid, now) < 4 * self._stuck_seconds:
+                continue
             log(f"worker {worker.pid} shows no progress for {self._stuck_seconds:g} s: replaced")
             self.stuck_workers += 1
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)  # TorchServe starts another one at once
-            except ProcessLookupError:
-                continue

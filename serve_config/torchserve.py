@@ -103,6 +103,14 @@ class TorchServe:
         except FileNotFoundError:
             return float("inf")
 
+    def processor_ticks(self, pid: int) -> int:
+        """Return how much processor time a worker has used, 0 if it is gone."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except FileNotFoundError:
+            return 0
+        return int(fields[11]) + int(fields[12])  # utime, stime
+
     async def close(self) -> None:
         """Close the connections to it."""
         await self._client.aclose()
