@@ -80,7 +80,11 @@ class Front:
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         command = [self._haproxy, "-db", "-q", "-f", str(self._config)]
         return await Child.start(
-            command, folder=Path("/"), environment=environment, descriptors=(self._listener,)
+            command,
+            folder=Path("/"),
+            environment=environment,
+            output=self._run / "haproxy.out",
+            descriptors=(self._listener,),
         )
 
     async def set_serving(self, serving: bool) -> None:

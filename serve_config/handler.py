@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,18 @@ WORKER_FOLDER = "SKYLIFT_WORKER_FOLDER"
 """Environment variable: folder in which each worker touches a file named by its process id, its heartbeat."""
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Print what goes wrong before TorchServe catches it: its own note goes to stdout, which nobody reads."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+        raise
+
+
 class Handler:
-    """Answers batches of requests; nothing is caught here that is not a client's mistake."""
+    """Answers batches of requests; nothing is hidden here that is not a client's mistake."""
 
     predictor: Predictor
     version: str
@@ -27,12 +40,13 @@ class Handler:
         folder = os.environ.get(WORKER_FOLDER)
         pulse = Path(folder, str(os.getpid())) if folder else None
         self.version = os.environ.get("SKYLIFT_VERSION", context.manifest["model"]["modelVersion"])
-        self.predictor = load(
-            Path(properties["model_dir"]),
-            device="cpu" if gpu is None else f"cuda:{gpu}",
-            threads=int(os.environ.get("SKYLIFT_THREADS", options.get("threads", 1))),
-            progress=pulse.touch if pulse else lambda: None,
-        )
+        with told():
+            self.predictor = load(
+                Path(properties["model_dir"]),
+                device="cpu" if gpu is None else f"cuda:{gpu}",
+                threads=int(os.environ.get("SKYLIFT_THREADS", options.get("threads", 1))),
+                progress=pulse.touch if pulse else lambda: None,
+            )
         if pulse:
             pulse.touch()
 
@@ -42,7 +56,8 @@ class Handler:
             (_as_bytes(fields.get("body")), _content_type(context, position))
             for position, fields in enumerate(data)
         ]
-        answers = self.predictor.answer(requests)
+        with told():
+            answers = self.predictor.answer(requests)
         for position, (status, _) in enumerate(answers):
             context.set_response_status(status, HTTPStatus(status).phrase, position)
             context.set_response_content_type(position, "application/json")

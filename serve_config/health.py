@@ -25,6 +25,9 @@ from serve_config.torchserve import TorchServe, Worker
 POLL_SECONDS = 0.05
 """Between two looks at workers that are loading."""
 
+MOST_LOADS = 4
+"""Workers that may die while they load, for each that there must be."""
+
 MOST_MISSES = 20
 """Golden requests that TorchServe may break off (a worker died) before the proof fails."""
 
@@ -133,8 +136,14 @@ class Health:
             await asyncio.sleep(seconds)
 
     async def _until_loaded(self, deadline: float) -> None:
+        seen: set[int] = set()
         while True:
             await self._look()
+            seen |= {worker.pid for worker in self._workers}
+            if len(seen) > MOST_LOADS * self.expected_workers:
+                raise ServeFailedError(
+                    f"the model cannot be loaded: {len(seen)} workers died; see the log above"
+                )
             if self._unseen is None and self.ready_workers == self.expected_workers:
                 return
             if time.monotonic() > deadline:

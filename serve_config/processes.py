@@ -20,8 +20,8 @@ def log(message: str) -> None:
 class Child:
     """A running process, leader of a group of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, process: asyncio.subprocess.Process, output: Path) -> None:
+        self._process, self._output = process, output
 
     @classmethod
     async def start(
@@ -30,30 +30,36 @@ class Child:
         *,
         folder: Path,
         environment: Mapping[str, str],
+        output: Path,
         descriptors: Sequence[int] = (),
     ) -> Child:
-        """Start a process; what it prints goes to our stderr, for stdout is the announcement's alone.
+        """Start a process; its stderr is ours.
 
         Args:
             command: the program and its words.
             folder: its working directory.
             environment: its whole environment.
+            output: file that takes its stdout, which is chatter as long as it lives.
             descriptors: open files that it inherits.
         """
         # Where util-linux has it: the kernel kills the child when we are killed without a chance to do so.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        process = await asyncio.create_subprocess_exec(
-            *guard,
-            *command,
-            cwd=folder,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            stderr=sys.stderr.fileno(),
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
-        return cls(process)
+        with output.open("wb") as stdout:
+            process = await asyncio.create_subprocess_exec(
+                *guard,
+                *command,
+                cwd=folder,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
+        return cls(process, output)
+
+    def last_words(self) -> str:
+        """Return the last lines that it printed, as one."""
+        return " | ".join(self._output.read_text(errors="replace").splitlines()[-3:])
 
     @property
     def alive(self) -> bool:

@@ -55,7 +55,7 @@ class Kept:
             await self.child.kill()  # what it had started ends with it
             await self._ended()
             self.restarts += 1
-            log(f"{self.name} ended with code {code}: started again")
+            log(f"{self.name} ended with code {code} ({self.child.last_words()}): started again")
 
     async def _until_ended(self, child: Child) -> int:
         ended = asyncio.create_task(child.ended())

@@ -67,8 +67,9 @@ class TorchServe:
 
     async def start(self) -> Child:
         """Start the server; its workers load the model next."""
+        run = self._plan.run
         return await Child.start(
-            self._command, folder=self._plan.run / "empty", environment=self._environment
+            self._command, folder=run / "empty", environment=self._environment, output=run / "torchserve.out"
         )
 
     async def workers(self) -> list[Worker]:

@@ -107,9 +107,12 @@ def test_the_worker_shows_a_pulse(artifact: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_a_fault_of_ours_is_not_hidden(
-    handler: Handler, artifact: Path, monkeypatch: pytest.MonkeyPatch
+    handler: Handler,
+    artifact: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What is no client's mistake reaches TorchServe, which says so: nothing is caught."""
+    """What is no client's mistake is told on stderr and reaches TorchServe."""
 
     def broken(_: object) -> list[Any]:
         raise RuntimeError("the network is broken")
@@ -117,6 +120,7 @@ def test_a_fault_of_ours_is_not_hidden(
     monkeypatch.setattr(handler.predictor, "_engine", broken)
     with pytest.raises(RuntimeError, match="the network is broken"):
         handler.handle([{"body": picture(1)}], MockContext(artifact, ["image/png"]))
+    assert "RuntimeError: the network is broken" in capsys.readouterr().err
 
 
 def test_the_file_defines_exactly_one_class() -> None:

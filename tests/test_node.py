@@ -20,7 +20,7 @@ from PIL import Image
 
 from serve_config.errors import InputError, ServeFailedError
 from serve_config.node import main
-from tests.serving import NAME, picture
+from tests.serving import NAME, new_signer, picture, publish, write_artifact
 from tests.serving_node import ROOT, RunningNode, command, needs_haproxy, release, running_node, until
 
 PNG = {"content-type": "image/png"}
@@ -198,6 +198,23 @@ def test_servers_do_not_outlive_a_killed_node(words: list[str]) -> None:
         node.process.kill()
         until(lambda: gone(family), 10, "processes ended")
     subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@needs_haproxy
+def test_a_model_that_does_not_load_is_given_up_soon(tmp_path: Path) -> None:
+    """Where every worker dies on loading, the node says why and ends with 1, long before its deadline."""
+    signer, artifact = new_signer(), write_artifact(tmp_path / "artifact")
+    (artifact / "model.onnx").write_bytes(b"no network")
+    publish(tmp_path / "models", artifact, signer)
+    words = ["--models", str(tmp_path / "models"), "--name", NAME]
+    words += ["--public-key", str(signer.write_public(tmp_path / "public.pem"))]
+    ports = ["--port", "0", "--metrics-port", "0", "--workers", "1"]
+    done = subprocess.run(
+        command(*words, *ports), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "INVALID_PROTOBUF" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: the model cannot be loaded: 5 workers died")
 
 
 @needs_haproxy
