@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -47,26 +48,27 @@ KEYS = {
 }
 """What `--json` promises."""
 
+MARK = "SKYLIFT_TEST_PIPELINE"
+"""Environment variable that every process of a pipeline inherits: how those left behind are found."""
+
 
 def pipeline(out: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run `skylift pipeline --out …` and check its exit code and that it left no process behind."""
-    before = {process.pid for process in psutil.process_iter()}
     command = [SKYLIFT, "pipeline", "--out", str(out), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    environment = {**os.environ, MARK: str(out)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=environment)
     assert done.returncode == code, done.stderr[-3000:]
-    assert started_since(before) == []
+    assert marked(out) == []
     return done
 
 
-def started_since(before: set[int]) -> list[str]:
-    """Return the processes of a pipeline that run and did not before."""
+def marked(out: Path) -> list[str]:
+    """Return the command lines of the processes that a pipeline of ours started and that still run."""
     found = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if process.pid not in before and re.search(
-            r"serve_config|model_code|haproxy|ts\.|org\.pytorch", words
-        ):
-            found.append(words)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == str(out):
+                found.append(" ".join(process.cmdline()))
     return found
 
 
@@ -140,12 +142,14 @@ def test_kept_serving_answers_the_printed_curl_line(digits: dict[str, Any], out:
 
     Training is not done again, and the same content is the same version.
     """
-    before = {process.pid for process in psutil.process_iter()}
     command = [SKYLIFT, "pipeline", "--out", str(out), "--keep", "--workers", "1", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    environment = {**os.environ, MARK: str(out)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     line = next(line for line in done.stderr.splitlines() if line.startswith("curl "))
     pid = int(re.search(r"stop it: kill (\d+)", done.stderr).group(1))  # type: ignore[union-attr]
+    running = " ".join(marked(out))
+    assert all(word in running for word in ("serve_config.node", "haproxy", "model-server.jar"))
     try:
         answer = json.loads(
             subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=30).stdout
@@ -154,16 +158,16 @@ def test_kept_serving_answers_the_printed_curl_line(digits: dict[str, Any], out:
     finally:
         os.kill(pid, signal.SIGTERM)
         psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=60)
-    assert started_since(before) == []
+    assert marked(out) == []
     assert json.loads(done.stdout)["run_id"] == digits["run_id"]
 
 
 @pytest.mark.timeout(120)
 def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
     """Ctrl-C during training: exit code 130, nothing runs on."""
-    before = {process.pid for process in psutil.process_iter()}
     command = [SKYLIFT, "pipeline", "--out", str(tmp_path), "train.epochs=1000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, MARK: str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("train"):
@@ -171,10 +175,11 @@ def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
         runs = tmp_path / "work" / "runs"
         while not list(runs.glob("*/metrics.jsonl")):
             assert process.poll() is None
+        assert any("model_code.train" in words for words in marked(tmp_path))
         process.send_signal(signal.SIGINT)
         process.stderr.read()
         assert process.wait() == 130
-    assert started_since(before) == []
+    assert marked(tmp_path) == []
 
 
 QUICK = (
@@ -223,19 +228,10 @@ def test_a_language_model_of_a_book(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_model_of_ones_own(tmp_path: Path) -> None:
-    """A recipe and a network from a user's file go the whole way."""
-    mine = tmp_path / "mine.py"
-    mine.write_text(
-        "from torch import nn\n"
-        "from model_code.config import ModelConfig, RunConfig, TrainConfig\n"
-        "def network(config, index):\n"
-        "    pixels = index.image.channels * index.image.height * index.image.width\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 128), nn.ReLU(), "
-        "nn.Linear(128, len(index.classes)))\n"
-        "def recipe(index):\n"
-        f"    model = ModelConfig(family='custom', builder={str(mine) + ':network'!r})\n"
-        "    return RunConfig(recipe='mine', model=model, train=TrainConfig(epochs=10))\n"
-    )
-    result = checked(pipeline(tmp_path / "out", "--recipe", f"{mine}:recipe", "--data", "digits", *QUICK))
+def test_the_readmes_own_model_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe and the network that the README shows, copied word for word, train, are released and serve."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (tmp_path / "mine.py").write_text(readme.partition("```python\n")[2].partition("```")[0])
+    monkeypatch.chdir(tmp_path)
+    result = checked(pipeline(tmp_path / "out", "--recipe", "mine.py:recipe", "--data", "digits", *QUICK))
     assert result["serving"]["accuracy"] >= 0.85
