@@ -15,7 +15,7 @@ import dataclasses
 import inspect
 import math
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from model_code.config import ModelConfig, RunConfig, TrainConfig, override, to_json
 from model_code.data.index import DataIndex, load_index
@@ -23,18 +23,24 @@ from model_code.errors import InputError, run_stage, unknown_key
 from model_code.functions import load_function
 
 KIND_OF_FAMILY = {"resnet": "images", "bert": "text", "gpt": "tokens"}
+FEW_TEXTS = (
+    50_000  # training texts; below, a network from scratch learns them by heart unless dropout is high
+)
 
 
 def resnet(index: DataIndex) -> RunConfig:
     """Images: torchvision's ResNet with one basic block a stage (4.9 million parameters)."""
-    samples, image = index.splits["train"].samples, index.image
-    tiny = image is not None and min(image.height, image.width) <= 32
-    batch = _batch(samples, 64 if tiny else 32)
+    image = index.image
+    tiny = image is not None and min(image.height, image.width) <= 16
+    # 16 and more, so that batch norm has 8 samples to measure on each of two processes.
+    batch = _batch(index, 64 if tiny else 32, least=16)
     return RunConfig(
         recipe="resnet",
         model=ModelConfig(family="resnet", layers=(1, 1, 1, 1)),
-        train=TrainConfig(
-            epochs=_epochs(samples, batch, fewest=300, most=300),
+        train=_timed(
+            index,
+            fewest=300,
+            most=300 if tiny else 450,
             global_batch=batch,
             learning_rate=2e-3,
             weight_decay=0.05,
@@ -47,19 +53,28 @@ def bert(index: DataIndex, pretrained: str = "") -> RunConfig:
     """Texts: a small encoder trained from scratch, or a pretrained one fine-tuned gently for 3 passes."""
     samples = index.splits["train"].samples
     mean_bytes = 0.0 if index.text is None else index.text.mean_bytes
-    # Three bytes a token is the rate of a small BPE; twice the mean text leaves few texts cut.
-    tokens = min(256, max(32, 32 * math.ceil(mean_bytes / 3 * 2 / 32)))
-    batch = _batch(samples, 32)
+    # A token of a small BPE is 3 to 4 bytes; the end of the longest texts tells little of a class and costs time.
+    tokens = min(256, max(32, 16 * math.ceil(mean_bytes / 3 * 1.25 / 16)))
+    batch = _batch(index, 32)
     model = ModelConfig(
-        family="bert", pretrained=pretrained, layers=(2,), width=128, heads=4, max_tokens=tokens
+        family="bert",
+        pretrained=pretrained,
+        layers=(2,),
+        width=128,
+        heads=4,
+        vocabulary=8192,
+        max_tokens=tokens,
+        dropout=0.3 if samples < FEW_TEXTS and not pretrained else 0.1,
     )
     if pretrained:
         train = TrainConfig(epochs=3, global_batch=batch, learning_rate=5e-5, weight_decay=0.01)
     else:
-        train = TrainConfig(
-            epochs=_epochs(samples, batch, fewest=300, most=1500),
+        train = _timed(
+            index,
+            fewest=300,
+            most=700,
             global_batch=batch,
-            learning_rate=1e-3,
+            learning_rate=5e-4,
             weight_decay=0.05,
             label_smoothing=0.1,
         )
@@ -69,13 +84,14 @@ def bert(index: DataIndex, pretrained: str = "") -> RunConfig:
 def gpt(index: DataIndex) -> RunConfig:
     """Token blocks: a small decoder, with the data set's own tokenizer and block as its context."""
     block = 128 if index.tokens is None else index.tokens.block
-    samples = index.splits["train"].samples
-    batch = _batch(samples, 32)
+    batch = _batch(index, 32)
     return RunConfig(
         recipe="gpt",
         model=ModelConfig(family="gpt", layers=(4,), width=192, heads=4, max_tokens=block, dropout=0.0),
-        train=TrainConfig(
-            epochs=_epochs(samples, batch, fewest=300, most=500),
+        train=_timed(
+            index,
+            fewest=300,
+            most=500,
             global_batch=batch,
             learning_rate=3e-3,
             weight_decay=0.1,
@@ -151,15 +167,26 @@ def check_fits(model: ModelConfig, index: DataIndex) -> None:
         )
 
 
-def _batch(samples: int, usual: int) -> int:
-    """Return the usual batch, less for a data set that would not fill 8 of them: a power of 2, 8 or more."""
-    return max(8, min(usual, 1 << max(1, samples // 8).bit_length() - 1))
+def _batch(index: DataIndex, usual: int, *, least: int = 8) -> int:
+    """Return the usual batch, less for a data set that would not fill 8 of them: a power of 2."""
+    eighth = max(1, index.splits["train"].samples // 8)
+    return max(least, min(usual, 1 << eighth.bit_length() - 1))
 
 
-def _epochs(samples: int, batch: int, *, fewest: int, most: int) -> int:
-    """Return 20 passes, more or fewer where these would be less than `fewest` or over `most` optimizer steps."""
-    passes = math.ceil(samples / batch)
-    return max(1, round(min(max(20 * passes, fewest), most) / passes))
+def _timed(index: DataIndex, *, fewest: int, most: int, global_batch: int, **others: Any) -> TrainConfig:  # noqa: ANN401 - TrainConfig's own fields
+    """Return a training of 20 passes, more or fewer to stay within `fewest` and `most` optimizer steps.
+
+    One pass may take twice `most`; a data set that is larger still is read in part, for the same time. Measured once a
+    pass, but at least every quarter of the way and at most every 20 steps.
+    """
+    passes = math.ceil(index.splits["train"].samples / global_batch)
+    if passes > 2 * most:
+        return TrainConfig(
+            epochs=1, steps=2 * most, evaluate_every=most // 2, global_batch=global_batch, **others
+        )
+    epochs = max(1, round(min(max(20 * passes, fewest), most) / passes))
+    every = max(20, min(passes, epochs * passes // 4))
+    return TrainConfig(epochs=epochs, evaluate_every=every, global_batch=global_batch, **others)
 
 
 class Arguments(argparse.ArgumentParser):

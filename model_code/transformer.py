@@ -43,7 +43,7 @@ def encoder(config: ModelConfig, network: str = "") -> nn.Module:
                 intermediate_size=4 * config.width,
                 max_position_embeddings=config.max_tokens,
                 hidden_dropout_prob=config.dropout,
-                attention_probs_dropout_prob=config.dropout,
+                attention_probs_dropout_prob=0.0,  # torch has no fast attention with dropout on a CPU
                 attn_implementation=ATTENTION,
             ),
             add_pooling_layer=False,
