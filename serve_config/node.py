@@ -31,7 +31,7 @@ from serve_config.settings import Settings, parse_settings
 from serve_config.supervise import Kept
 from serve_config.torchserve import TorchServe
 from serve_config.verify import Release, fetch_release, load_public_key, read_pointer
-from serve_config.workplace import Memory, free_ports, run_folder, usable_gpus
+from serve_config.workplace import Memory, free_ports, run_folder, usable_connections, usable_gpus
 
 POLL_SECONDS = 0.02
 """Between two tries to reach a front that is starting."""
@@ -192,6 +192,7 @@ def make_plan(settings: Settings, release: Release, run: Path, listener: int, su
         batch_delay_ms=settings.batch_delay_ms,
         response_seconds=settings.response_seconds,
         max_body_bytes=settings.max_body_bytes,
+        max_connections=usable_connections(),
         max_queue=settings.max_queue,
         queue_seconds=settings.queue_seconds,
         drain_seconds=settings.drain_seconds,

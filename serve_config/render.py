@@ -136,6 +136,8 @@ class Plan:
     """How long a batch may take."""
     max_body_bytes: int
     """Largest request body."""
+    max_connections: int
+    """Connections that the front takes; more wait in the kernel."""
     max_queue: int
     """Requests that may wait in the front."""
     queue_seconds: int
@@ -211,6 +213,7 @@ def render_haproxy(plan: Plan) -> str:
         queue_seconds=plan.queue_seconds,
         response_seconds=plan.response_seconds,
         max_body_bytes=plan.max_body_bytes,
+        max_connections=plan.max_connections,
         max_queue=plan.max_queue,
         in_flight=plan.in_flight,
         listener=plan.listener,

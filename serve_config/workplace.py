@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from serve_config.errors import InputError
 from serve_config.render import Ports
+
+MOST_CONNECTIONS = 4096
+"""Enough for one node, and 150 MB of buffers at the worst."""
 
 LONGEST_SOCKET_PATH = 80
 """Unix sockets lie in the node's folder, and their paths may have 107 characters."""
@@ -49,6 +53,12 @@ def free_ports(supervisor: int) -> Ports:
         worker=numbers[5],
         supervisor=supervisor,
     )
+
+
+def usable_connections() -> int:
+    """Return how many connections the front may take: each needs two of the files that a process may open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if hard == resource.RLIM_INFINITY else max(64, min(MOST_CONNECTIONS, hard // 4))
 
 
 def usable_gpus(device: str) -> int:

@@ -22,6 +22,7 @@ PLAN = Plan(
     batch_delay_ms=5,
     response_seconds=120,
     max_body_bytes=6291456,
+    max_connections=4096,
     max_queue=256,
     queue_seconds=5,
     drain_seconds=30,
