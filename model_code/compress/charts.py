@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 from matplotlib.transforms import Bbox
 
 INK, MUTED, GRID = "#1c2733", "#66727f", "#e3e8ee"
-PASSED, REFUSED, CHOSEN, SAFE = "#2f7dc4", "#b6bfc9", "#d9480f", "#7aa7d1"
+PASSED, REFUSED, CHOSEN, SAFE, FRONT = "#2f7dc4", "#a3adb8", "#d9480f", "#7aa7d1", "#c3ccd6"
 PLACES = tuple(
     (
         side * across,
@@ -88,7 +88,7 @@ def pareto_chart(report: dict[str, Any]) -> str:
         required = report["required_ratio"]
         low, high = _quality_range([point[1] for point in points], required)
         front = pareto_front([(cost, ratio) for cost, ratio, *_ in points])
-        axes.step(*zip(*front, strict=True), where="post", color=GRID, linewidth=2.5, zorder=1)
+        axes.step(*zip(*front, strict=True), where="post", color=FRONT, linewidth=2, zorder=1)
         if required <= high:
             axes.axhspan(required, high, color="#eef6ee", zorder=0)
             axes.axhline(required, color="#4d8a56", linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
@@ -110,6 +110,7 @@ def pareto_chart(report: dict[str, Any]) -> str:
         axes.set_xlabel("cost relative to the uncompressed model (size and both latencies; left is cheaper)")
         axes.set_ylabel("quality relative to it")
         _clean(axes, "both")
+        _legend(axes, {(colour, marker) for *_, colour, marker in points})
         _label(axes, [(cost, max(ratio, low), name) for cost, ratio, name, *_ in points])
         return _svg(figure)
 
@@ -134,6 +135,18 @@ def _quality_range(ratios: list[float], required: float) -> tuple[float, float]:
     low, high = min([*near, min(required, 1.0)]), max([*ratios, min(required, 1.1)])
     margin = max(0.006, 0.12 * (high - low))
     return low - margin, high + margin
+
+
+def _legend(axes: Axes, looks: set[tuple[str, str]]) -> None:
+    kinds = {"released": (CHOSEN, "*"), "passes": (PASSED, "o"), "refused": (REFUSED, "o")}
+    shown = {kind: look for kind, look in kinds.items() if look in looks}
+    for kind, (colour, marker) in shown.items():
+        axes.scatter(
+            [], [], s=110 if marker == "*" else 45, color=colour, marker=marker, linewidths=0, label=kind
+        )
+    if shown:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shown), frameon=False, labelcolor=INK,
+                    handletextpad=0.2, columnspacing=1.2, borderaxespad=0.1)  # fmt: skip
 
 
 def _label(axes: Axes, points: list[tuple[float, float, str]]) -> None:

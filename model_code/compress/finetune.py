@@ -20,8 +20,10 @@ WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 """Largest gradient norm."""
 
-CPU_BUDGET_FLOPS = 2.0e12
-"""What one fine-tuning may cost without a GPU, teacher included: about half a minute on 2 cores."""
+CPU_BUDGET_FLOPS = 4e12
+"""What one fine-tuning may cost without a GPU, teacher included: about 80 s of one core."""
+STEP_FLOPS = 5e9
+"""What a step costs beside its arithmetic (optimizer, tokenizer, small operators), in FLOPs of the same time."""
 FEWEST_STEPS = 60
 """Steps that even an expensive network gets: fewer would not let it recover from a cut."""
 
@@ -66,7 +68,7 @@ def budget_steps(
     asked = math.ceil(epochs * steps_per_epoch * longer)
     if not limited:
         return max(1, asked)
-    affordable = int(CPU_BUDGET_FLOPS * longer / max(1, batch * (3 * student_flops + teacher_flops)))
+    affordable = int(CPU_BUDGET_FLOPS * longer / (STEP_FLOPS + batch * (3 * student_flops + teacher_flops)))
     return max(1, min(asked, max(FEWEST_STEPS, affordable)))
 
 

@@ -91,22 +91,40 @@ class Network:
                          for m in layers)  # fmt: skip
             if shared or len(layers) < 2:
                 continue
-            root = members[0].dep.target.module
+            size = len(members[0].idxs)
+            leader = min(
+                (d.target.module for d, _ in members if self._cuts_outputs(d) and d.target.module in layers),
+                key=lambda module: order[module],
+            )
             heads = sum(names[m].rsplit(".", 1)[-1] in HEAD_LAYERS for m in layers)
             unit = self._head_width() if heads else 1
-            size = len(members[0].idxs)
             # With fewer key than query heads (grouped queries) a head is not one block of channels everywhere.
             if heads not in (0, 3) or size % unit or size // unit < 2:
                 continue
-            kind: Literal["channels", "heads"] = "heads" if heads else "channels"
-            found.append(Group(name=names[root], kind=kind, size=size, unit=unit, members=members))
+            found.append(
+                Group(
+                    name=names[leader],
+                    kind="heads" if heads else "channels",
+                    size=size,
+                    unit=unit,
+                    members=self._members(leader, list(range(size))),
+                )
+            )
         return sorted(found, key=lambda group: order[self.model.get_submodule(group.name)])
 
     def cut(self, group: Group, channels: list[int]) -> None:
         """Remove some of a group's channels from every layer that has them."""
-        root = self.model.get_submodule(group.name)
-        function = self._graph.get_pruner_of_module(root).prune_out_channels
-        self._graph.get_pruning_group(root, function, idxs=channels).prune()
+        self._members(self.model.get_submodule(group.name), channels).prune()
+
+    def _members(self, leader: nn.Module, channels: list[int]) -> Any:  # noqa: ANN401 - torch-pruning's group
+        function = self._graph.get_pruner_of_module(leader).prune_out_channels
+        return self._graph.get_pruning_group(leader, function, idxs=channels)
+
+    @staticmethod
+    def _cuts_outputs(dependency: Any) -> bool:  # noqa: ANN401 - torch-pruning's dependency
+        return OUT in getattr(dependency.handler, "__name__", "") and isinstance(
+            dependency.target.module, nn.Linear | nn.Conv2d
+        )
 
     def _head_width(self) -> int:
         config = getattr(getattr(self.model, "body", None), "config", None)

@@ -59,6 +59,8 @@ class Networks:
     def key(self, plan: NetworkPlan) -> str:
         """Return the hash of all that a network depends on."""
         facts = dataclasses.asdict(plan)
+        if plan.method == "original":
+            return key_of(self._base.source_key, facts)
         if plan.method == "pruned":
             facts["sensitive"] = self._analysis.sensitive_layers()
         config = self._base.trained.config
