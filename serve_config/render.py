@@ -133,7 +133,7 @@ class Plan:
     batch_delay_ms: int
     """Milliseconds to wait for a batch to fill."""
     response_seconds: int
-    """How long a batch may take."""
+    """How long a request may take in the model server."""
     max_body_bytes: int
     """Largest request body."""
     max_connections: int
@@ -170,7 +170,6 @@ def render_properties(plan: Plan) -> str:
         "maxWorkers": plan.workers,
         "batchSize": plan.batch_size,
         "maxBatchDelay": plan.batch_delay_ms,
-        "responseTimeout": plan.response_seconds,
     }
     return _fill(
         "config.properties",

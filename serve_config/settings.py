@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,7 +54,7 @@ class Settings:
     queue_seconds: int = 5
     """How long a request may wait for a worker, 1 to 600 s; then it is answered 503."""
     response_seconds: int = 120
-    """How long a batch may take, 1 to 3600 s; then its worker is replaced."""
+    """How long an answer may take, 1 to 3600 s; then the client gets 504."""
     probe_seconds: int = 2
     """Seconds between two rounds of golden requests, 1 to 60."""
     stuck_seconds: int = 8
@@ -124,14 +126,36 @@ def parse_settings(words: list[str]) -> Settings:
     parser = _Parser(
         prog="serve_config.node", description="Serve a model's current release.", allow_abbrev=False
     )
+    described = _descriptions()
     for setting in fields(Settings):
         required = setting.name in ("models", "name", "public_key")
         kind = {"int": int, "str": str}.get(str(setting.type), Path)
         default = None if required else setting.default
         parser.add_argument(
-            "--" + setting.name.replace("_", "-"), type=kind, required=required, default=default
+            "--" + setting.name.replace("_", "-"),
+            type=kind,
+            required=required,
+            default=default,
+            help=described[setting.name].replace("%", "%%") + ("" if required else f" Default: {default}"),
         )
     return Settings(**vars(parser.parse_args(words)))
+
+
+def _descriptions() -> dict[str, str]:
+    """Return the docstring of every field, as it stands in this file."""
+    body = next(
+        node.body
+        for node in ast.parse(Path(__file__).read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    )
+    return {
+        named.target.id: text.value.value
+        for named, text in pairwise(body)
+        if isinstance(named, ast.AnnAssign) and isinstance(named.target, ast.Name)
+        if isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
 
 
 class _Parser(argparse.ArgumentParser):

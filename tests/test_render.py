@@ -69,7 +69,7 @@ def test_config_properties() -> None:
         "install_py_dep_per_model": "false",
         "load_models": "model.mar",
         "models": '{"digits": {"f5a776e1dc53": {"defaultVersion": true, "marName": "model.mar", "minWorkers": 3, '
-        '"maxWorkers": 3, "batchSize": 8, "maxBatchDelay": 5, "responseTimeout": 120}}}',
+        '"maxWorkers": 3, "batchSize": 8, "maxBatchDelay": 5}}}',
         "number_of_gpu": "1",
         "job_queue_size": "56",
         "max_request_size": "6291456",
