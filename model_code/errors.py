@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -34,7 +35,8 @@ def run_stage(main: Callable[[list[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except InputError as error:
-        sys.exit(_report(error, 2))
+        # Every rank finds the same thing wrong: one of them says so.
+        sys.exit(_report(error, 2) if os.environ.get("RANK", "0") == "0" else 2)
     except RunFailedError as error:
         sys.exit(_report(error, 1))
     except KeyboardInterrupt:

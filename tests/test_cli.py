@@ -33,6 +33,7 @@ BAD_COMMANDS = {
     "pipeline --recipe bert": "--data must be given with --recipe bert; for example --data text:FILE.csv",
     "pipeline --recipe gpt": "--data must be given with --recipe gpt; for example --data tokens:FILE.txt",
     "pipeline --data text:none.csv": "--data must exist, not found: `none.csv`",
+    "pipeline --recipe gpt --data digits": "--recipe must fit the data, got gpt for `digits`; write --recipe resnet",
     "pipeline --data images:": "--data must name a place after `images:`",
     "pipeline --data .": "write images:. for a folder per class",
     "pipeline --data http://x/y": "--data must be digits, images:DIR, text:FILE, tokens:FILE",
@@ -65,7 +66,7 @@ def test_every_stage_has_its_command_line() -> None:
         *(
             PYTHON,
             "-m",
-            "torch.distributed.run",
+            "model_code.launch",
             "--standalone",
             "--nproc-per-node",
             "2",

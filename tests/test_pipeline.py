@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +49,33 @@ KEYS = {
 }
 """What `--json` promises."""
 
-MARK = "SKYLIFT_TEST_PIPELINE"
-"""Environment variable that every process of a pipeline inherits: how those left behind are found."""
-
 
 def pipeline(out: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run `skylift pipeline --out …` and check its exit code and that it left no process behind."""
+    """Run `skylift pipeline --out …`, check its exit code and that it left no process and no temporary file."""
     command = [SKYLIFT, "pipeline", "--out", str(out), *words]
-    environment = {**os.environ, MARK: str(out)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=environment)
-    assert done.returncode == code, done.stderr[-3000:]
-    assert marked(out) == []
+    with tempfile.TemporaryDirectory(prefix="sky") as place:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=600, env=environment(place)
+        )
+        assert done.returncode == code, done.stderr[-3000:]
+        assert running(place) == []
+        assert [path.name for path in Path(place).iterdir() if path.name.startswith("skylift")] == []
     return done
 
 
-def marked(out: Path) -> list[str]:
-    """Return the command lines of the processes that a pipeline of ours started and that still run."""
+def environment(place: str) -> dict[str, str]:
+    """Return an environment by whose folder for temporary files a pipeline's processes can be told from others."""
+    return {**os.environ, "TMPDIR": place}
+
+
+def running(place: str) -> list[str]:
+    """Return the command lines of the processes of a pipeline that run: those that name its temporary folder."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == str(out):
-                found.append(" ".join(process.cmdline()))
+            words = " ".join(process.cmdline())
+            if place in words or process.environ().get("TMPDIR") == place:
+                found.append(words)
     return found
 
 
@@ -143,22 +150,22 @@ def test_kept_serving_answers_the_printed_curl_line(digits: dict[str, Any], out:
     Training is not done again, and the same content is the same version.
     """
     command = [SKYLIFT, "pipeline", "--out", str(out), "--keep", "--workers", "1", "--json"]
-    environment = {**os.environ, MARK: str(out)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    line = next(line for line in done.stderr.splitlines() if line.startswith("curl "))
-    pid = int(re.search(r"stop it: kill (\d+)", done.stderr).group(1))  # type: ignore[union-attr]
-    running = " ".join(marked(out))
-    assert all(word in running for word in ("serve_config.node", "haproxy", "model-server.jar"))
-    try:
-        answer = json.loads(
-            subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=30).stdout
+    with tempfile.TemporaryDirectory(prefix="sky") as place:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=300, env=environment(place)
         )
-        assert answer["label"] in map(str, range(10))
-    finally:
-        os.kill(pid, signal.SIGTERM)
-        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=60)
-    assert marked(out) == []
+        assert done.returncode == 0, done.stderr[-3000:]
+        line = next(line for line in done.stderr.splitlines() if line.startswith("curl "))
+        server = psutil.Process(int(re.search(r"stop it: kill (\d+)", done.stderr).group(1)))  # type: ignore[union-attr]
+        try:
+            kept = " ".join(running(place))
+            assert all(word in kept for word in ("serve_config.node", "haproxy", "java"))
+            answer = subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=30).stdout
+            assert json.loads(answer)["label"] in map(str, range(10))
+        finally:
+            server.terminate()
+            server.wait(60)
+        assert running(place) == []
     assert json.loads(done.stdout)["run_id"] == digits["run_id"]
 
 
@@ -166,20 +173,21 @@ def test_kept_serving_answers_the_printed_curl_line(digits: dict[str, Any], out:
 def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
     """Ctrl-C during training: exit code 130, nothing runs on."""
     command = [SKYLIFT, "pipeline", "--out", str(tmp_path), "train.epochs=1000"]
-    environment = {**os.environ, MARK: str(tmp_path)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="sky") as place,
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(place)) as process,
+    ):
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("train"):
                 break
-        runs = tmp_path / "work" / "runs"
-        while not list(runs.glob("*/metrics.jsonl")):
+        while not list((tmp_path / "work" / "runs").glob("*/metrics.jsonl")):
             assert process.poll() is None
-        assert any("model_code.train" in words for words in marked(tmp_path))
+        assert any("model_code.train" in words for words in running(place))
         process.send_signal(signal.SIGINT)
         process.stderr.read()
         assert process.wait() == 130
-    assert marked(tmp_path) == []
+        assert running(place) == []
 
 
 QUICK = (

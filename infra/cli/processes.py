@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import psutil
+
 from infra.cli.errors import StageFailedError
 
 GRACE_SECONDS = 40.0
@@ -79,15 +81,28 @@ def start(
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a process and its group: asked first, killed when the grace is over."""
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(GRACE_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+    """End a process and all that it started: asked first, killed when the grace is over or at a second Ctrl-C."""
+    family = _family(child)
+    try:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_SECONDS)
+    finally:
+        for process in family:  # torchrun's trainers are in groups of their own: the tree is what counts
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        child.wait()
+
+
+def _family(child: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    if child.returncode is not None:
+        return []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(child.pid)
+        return [process, *process.children(recursive=True)]
+    return []
 
 
 def first_json(child: subprocess.Popen[bytes], stage: str) -> dict[str, Any]:

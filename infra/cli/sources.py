@@ -71,4 +71,7 @@ def recipe_for(recipe: str, data: str) -> tuple[str, str]:
                 f"--recipe must be given with ready shards (`{data}`); for example --recipe resnet"
             )
         recipe = RECIPE_OF_KIND[kind]
+    fitting = RECIPE_OF_KIND.get(kind, recipe)
+    if recipe in RECIPE_OF_KIND.values() and recipe != fitting:
+        raise InputError(f"--recipe must fit the data, got {recipe} for `{data}`; write --recipe {fitting}")
     return recipe, data

@@ -28,7 +28,7 @@ def data_command(source: str, data: str, options: list[str]) -> list[str]:
 
 def train_command(recipe: str, shards: str, runs: str, nproc: int, settings: list[str]) -> list[str]:
     """Train by torchrun, `nproc` processes on this machine."""
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc)]
+    torchrun = ["model_code.launch", "--standalone", "--nproc-per-node", str(nproc)]
     return python_module(
         *torchrun, "-m", "model_code.train", "--recipe", recipe, "--data", shards, "--runs", runs, *settings
     )

@@ -1,0 +1,33 @@
+"""torchrun without its stack traces: the same launcher, the same words, and the trainers' own last line.
+
+    python -m model_code.launch --standalone --nproc-per-node 2 -m model_code.train --recipe resnet --data URI ...
+
+A trainer says in one line why it stops; torchrun would bury that line under a report of its own, and turn exit code 2
+(bad input) into 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
+
+
+def main(words: list[str]) -> int:
+    """Run torchrun with these words; return the first failed trainer's exit code (1 or 2), or 128 + a signal's."""
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    try:
+        run(parse_args(words))  # type: ignore[no-untyped-call]
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        return 2 if failure.exitcode == 2 else 1
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
