@@ -10,13 +10,13 @@ own network.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import inspect
 import math
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
+from model_code.arguments import Arguments
 from model_code.config import ModelConfig, RunConfig, TrainConfig, override, to_json
 from model_code.data.index import DataIndex, load_index
 from model_code.errors import InputError, run_stage, unknown_key
@@ -173,7 +173,7 @@ def _batch(index: DataIndex, usual: int, *, least: int = 8) -> int:
     return max(least, min(usual, 1 << eighth.bit_length() - 1))
 
 
-def _timed(index: DataIndex, *, fewest: int, most: int, global_batch: int, **others: Any) -> TrainConfig:  # noqa: ANN401 - TrainConfig's own fields
+def _timed(index: DataIndex, *, fewest: int, most: int, global_batch: int, **others: Any) -> TrainConfig:  # noqa: ANN401 - fields of TrainConfig
     """Return a training of 20 passes, more or fewer to stay within `fewest` and `most` optimizer steps.
 
     One pass may take twice `most`; a data set that is larger still is read in part, for the same time. Measured once a
@@ -187,14 +187,6 @@ def _timed(index: DataIndex, *, fewest: int, most: int, global_batch: int, **oth
     epochs = max(1, round(min(max(20 * passes, fewest), most) / passes))
     every = max(20, min(passes, epochs * passes // 4))
     return TrainConfig(epochs=epochs, evaluate_every=every, global_batch=global_batch, **others)
-
-
-class Arguments(argparse.ArgumentParser):
-    """Command line whose errors are InputErrors, like every other one."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print."""
-        raise InputError(f"{message}; see --help")
 
 
 def main(words: list[str]) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from model_code import store
+from model_code.arguments import Arguments
 from model_code.config import RunConfig
 from model_code.data.index import DataIndex
 from model_code.errors import run_stage
@@ -34,7 +35,7 @@ from model_code.metrics import Metrics
 from model_code.models import parameter_count
 from model_code.parallel import World, choose_device, process_group, read_environment, share_bytes
 from model_code.progress import TrainProgress
-from model_code.recipes import Arguments, configure
+from model_code.recipes import configure
 from model_code.trained import read_result, save_trained
 
 

@@ -15,7 +15,7 @@ from model_code.trained import load_trained
 from tests import small_data
 from tests.runs import mlp_recipe, result_of, torchrun, trained_here
 
-STEPS = 4000
+STEPS = 1500
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A training of a few seconds with many checkpoints."""
     folder = tmp_path_factory.mktemp("resume")
     data = small_data.digits(folder / "data")
-    settings = [f"train.steps={STEPS}", "train.checkpoint_every=100", "train.evaluate_every=1000"]
+    settings = [f"train.steps={STEPS}", "train.checkpoint_every=50", "train.evaluate_every=500"]
     return ["--recipe", mlp_recipe(folder), "--data", data, *settings]
 
 
