@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +14,7 @@ from model_code.data.index import DataIndex
 from model_code.data.read import ShardReader, load_tokenizer
 from model_code.errors import InputError
 from model_code.models import ImageClassifier, build_model, network_json
-from model_code.parallel import share_bytes
+from model_code.parallel import from_leader
 from model_code.tasks import Task, task_for
 from model_code.trained import CONFIG, TOKENIZER, builder_file, save_inputs
 
@@ -41,14 +40,14 @@ class Job:
     """By split."""
 
 
-def prepare(run: str, config: RunConfig, index: DataIndex, *, leads: bool) -> Job:
+def prepare(run: str, config: RunConfig, index: DataIndex) -> Job:
     """Return the job; rank 0 trains the tokenizer and writes the run's description. Every rank must call it.
 
     Raises:
         InputError: the run's folder holds another run, or config and data do not fit.
     """
     readers = {split: ShardReader(config.data, split) for split in index.splits}
-    words = share_bytes(_tokenizer(run, config, index, readers["train"]) if leads else b"")
+    words = from_leader(lambda: _tokenizer(run, config, index, readers["train"]))
     if index.kind == "text":
         known = tokenizer.load(words).get_vocab_size()
         model = dataclasses.replace(config.model, vocabulary=max(SMALLEST_VOCABULARY, known))
@@ -57,8 +56,7 @@ def prepare(run: str, config: RunConfig, index: DataIndex, *, leads: bool) -> Jo
     network = build_model(config.model, index)
     if isinstance(network, ImageClassifier):
         network.normalise_by(*pixel_statistics(readers["train"]))
-    if leads:
-        _describe(run, config, words or None, network)
+    from_leader(lambda: _describe(run, config, words or None, network))
     return Job(
         run=run,
         config=config,
@@ -99,10 +97,27 @@ def _tokenizer(run: str, config: RunConfig, index: DataIndex, train: ShardReader
     return tokenizer.train_bpe(texts, vocabulary=config.model.vocabulary, max_tokens=config.model.max_tokens)
 
 
-def _describe(run: str, config: RunConfig, words: bytes | None, network: nn.Module) -> None:
+def refuse_another(run: str, config: RunConfig, index: DataIndex) -> None:
+    """Check that a run's folder, where it exists, holds this very run.
+
+    Raises:
+        InputError: the folder holds a run with another config (a text run's vocabulary is its tokenizer's).
+    """
     try:
-        found: Any = from_json(store.read(store.join(run, CONFIG)).decode())
+        found = from_json(store.read(store.join(run, CONFIG)).decode())
     except FileNotFoundError:
+        return
+    if index.kind == "text":
+        model = dataclasses.replace(config.model, vocabulary=found.model.vocabulary)
+        config = dataclasses.replace(config, model=model)
+    if found != config:
+        raise InputError(
+            f"run-id names `{run}`, which holds a run with another config; choose another --run-id or leave it out"
+        )
+
+
+def _describe(run: str, config: RunConfig, words: bytes | None, network: nn.Module) -> bytes:
+    if not store.exists(store.join(run, CONFIG)):
         save_inputs(
             run,
             config,
@@ -110,8 +125,4 @@ def _describe(run: str, config: RunConfig, words: bytes | None, network: nn.Modu
             network=network_json(network),
             builder_file=builder_file(config),
         )
-        return
-    if found != config:
-        raise InputError(
-            f"run-id names `{run}`, which holds a run with another config; choose another --run-id or leave it out"
-        )
+    return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from model_code.checkpoint import (
     whole_weights,
 )
 from model_code.data.read import TrainStream
-from model_code.errors import InputError
+from model_code.errors import InputError, RunFailedError
 from model_code.job import Job
 from model_code.metrics import Metrics
 from model_code.optim import build_optimizer, learning_rate, set_learning_rate
@@ -99,6 +100,9 @@ class Loop:
 
         What the ranks told each other after a step is read during the next one, so that no rank (and no GPU) waits
         for it: a stop takes effect one step later, on the same step everywhere.
+
+        Raises:
+            RunFailedError: the loss is not a finite number any more.
         """
         self.model.train()
         begun, before, first = time.monotonic(), self.seconds, self.step
@@ -109,7 +113,12 @@ class Loop:
             previous, told = told, self._tell(loss, stopping())
             self.seconds = before + time.monotonic() - begun
             speed = (self.step - first) * self.train.global_batch / (time.monotonic() - begun)
-            heard = previous.tolist() if previous is not None else [float("nan"), 0.0]
+            heard = previous.tolist() if previous is not None else [0.0, 0.0]
+            if not math.isfinite(heard[0]):
+                raise RunFailedError(
+                    f"the loss is {heard[0]} after step {self.step - 1}; lower train.learning_rate "
+                    f"(now {self.train.learning_rate:g}) or set train.clip_norm=1"
+                )
             bar.step(self.step, heard[0], speed)
             if metrics and previous is not None and (self.step - 1) % LOG_EVERY == 0:
                 rate = learning_rate(self.train, self.step - 2, self.steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -175,6 +175,20 @@ def share_bytes(content: bytes) -> bytes:
         buffer.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
     dist.broadcast(buffer, 0)
     return buffer.numpy().tobytes()
+
+
+def from_leader(work: Callable[[], bytes]) -> bytes:
+    """Return on every rank what rank 0 computes; an InputError there is raised everywhere, so that nobody waits on."""
+    content = b""
+    if not dist.is_initialized() or dist.get_rank() == 0:
+        try:
+            content = b"+" + work()
+        except InputError as error:
+            content = b"-" + str(error).encode()
+    content = share_bytes(content)
+    if content[:1] == b"-":
+        raise InputError(content[1:].decode())
+    return content[1:]
 
 
 def share_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

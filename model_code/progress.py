@@ -34,7 +34,7 @@ class TrainProgress:
             disable=not shown,
             transient=True,
         )
-        self._task = self._bar.add_task("train", total=steps, completed=done, loss=float("nan"), speed=0.0)
+        self._task = self._bar.add_task("train", total=steps, completed=done, loss=0.0, speed=0.0)
 
     def __enter__(self) -> Self:
         self._bar.start()

@@ -29,11 +29,11 @@ from model_code.config import RunConfig
 from model_code.data.index import DataIndex
 from model_code.errors import run_stage
 from model_code.identity import run_id
-from model_code.job import prepare
+from model_code.job import prepare, refuse_another
 from model_code.loop import Loop
 from model_code.metrics import Metrics
 from model_code.models import parameter_count
-from model_code.parallel import World, choose_device, process_group, read_environment, share_bytes
+from model_code.parallel import World, choose_device, from_leader, process_group, read_environment
 from model_code.progress import TrainProgress
 from model_code.recipes import configure
 from model_code.trained import read_result, save_trained
@@ -50,7 +50,9 @@ def main(words: list[str]) -> None:
         device = choose_device(world)
         make_repeatable()
         with process_group(world, device):
-            result = finished(run, world) or train(run, identity, config, index, world, device, stopping)
+            result = finished(run, config, index) or train(
+                run, identity, config, index, world, device, stopping
+            )
     if world.leads:
         sys.stdout.write(json.dumps(result) + "\n")
 
@@ -75,7 +77,7 @@ def train(
         device: where it computes.
         stopping: tells whether somebody asked this process to stop.
     """
-    job = prepare(run, config, index, leads=world.leads)
+    job = prepare(run, config, index)
     parameters = parameter_count(job.model)
     loop = Loop(job, world, device)
     with ExitStack() as stack:
@@ -115,11 +117,18 @@ def train(
     return save_trained(run, weights, facts) if world.leads else {}
 
 
-def finished(run: str, world: World) -> dict[str, Any] | None:
-    """Return the result of a run that is already trained, the same on every rank."""
-    result: dict[str, Any] | None = json.loads(
-        share_bytes(json.dumps(read_result(run) if world.leads else None).encode())
-    )
+def finished(run: str, config: RunConfig, index: DataIndex) -> dict[str, Any] | None:
+    """Return the result of a run that is already trained, the same on every rank.
+
+    Raises:
+        InputError: the folder holds a run with another config.
+    """
+
+    def found() -> bytes:
+        refuse_another(run, config, index)
+        return json.dumps(read_result(run)).encode()
+
+    result: dict[str, Any] | None = json.loads(from_leader(found))
     return result
 
 

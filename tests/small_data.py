@@ -55,10 +55,10 @@ def tokens(out: Path, lines: int = 3000, block: int = 32) -> str:
 
 
 def photographs(out: Path, each: int = 24, size: int = 24) -> str:
-    """Coloured noise pictures of two classes: brighter at the left or at the right."""
+    """Coloured noise pictures of two classes: brighter at the top or at the bottom."""
     generator = np.random.default_rng(0)
-    ramp = np.linspace(0, 120, size)[None, :, None]
-    for name, slope in (("left", ramp[:, ::-1]), ("right", ramp)):
+    ramp = np.linspace(0, 120, size)[:, None, None]
+    for name, slope in (("top", ramp[::-1]), ("bottom", ramp)):
         folder = out / "pictures" / name
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(each):

@@ -20,7 +20,7 @@ from model_code.augment import augment
 from model_code.config import TrainConfig
 from model_code.data.index import load_index, load_tokenizer
 from model_code.data.read import ShardReader, read_all
-from model_code.errors import InputError
+from model_code.errors import InputError, RunFailedError
 from model_code.job import pixel_statistics
 from model_code.optim import build_optimizer, learning_rate
 from model_code.parallel import World, choose_device
@@ -255,9 +255,21 @@ def test_a_run_id_cannot_be_given_to_another_config(
     ]
     result, _ = trained_here(capsys, *words, "train.steps=3")
     assert result["run_id"] == "mine"
-    (tmp_path / "mine" / "trained.json").unlink()
-    with pytest.raises(InputError, match="holds a run with another config"):
-        trained_here(capsys, *words, "train.steps=4")
+    for left in ("trained", "interrupted"):
+        with pytest.raises(InputError, match="holds a run with another config"):
+            trained_here(capsys, *words, "train.steps=4")
+        if left == "trained":
+            (tmp_path / "mine" / "trained.json").unlink()
+
+
+def test_a_training_that_diverges_says_so(
+    digits: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loss that is no number any more ends the run with the setting to change; nothing is called trained."""
+    words = ["--recipe", mlp_recipe(tmp_path / "own"), "--data", digits, "--runs", str(tmp_path)]
+    with pytest.raises(RunFailedError, match=r"the loss is \w+ after step .*; lower train.learning_rate"):
+        trained_here(capsys, *words, "train.optimizer=sgd", "train.learning_rate=10", "train.weight_decay=10")
+    assert not list(tmp_path.glob("*/trained.json"))
 
 
 @pytest.mark.parametrize(
