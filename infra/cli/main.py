@@ -205,7 +205,11 @@ def serve(
     out: Out = "skylift-out",
     workers: Workers = 2,
 ) -> None:
-    """Serve a model's current release until Ctrl-C. More options: --host, --port, --metrics-port, --threads."""
+    """Serve a model's current release until Ctrl-C.
+
+    More options, as `python -m serve_config.node --help` tells: --host, --port, --metrics-port, --device, --threads,
+    --batch-size, --batch-delay-ms, --max-body-bytes, --max-queue, --drain-seconds and others.
+    """
     require_haproxy(progress)
     words = ["--workers", str(workers), "--state", str(layout(out).local / "serve"), *context.args]
     child = processes.start(stages.serve_command(layout(out), name, words))

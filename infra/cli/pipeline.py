@@ -63,9 +63,7 @@ def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
     where, settings = options.where, list(options.settings)
     story.run("check", stages.check_command(options.recipe, settings))
     shards = prepare(story, options)
-    train = story.run(
-        "train", stages.train_command(options.recipe, shards, where.runs, options.nproc, settings)
-    )
+    train = train_stage(story, options, shards)
     run_uri = f"{where.runs}/{train['run_id']}"
     compressed = story.run(
         "compress", stages.compress_command(run_uri, options.name, compress_settings(settings))
