@@ -12,6 +12,7 @@ import pytest
 from infra.cli import stages
 from infra.cli.errors import InputError, StageFailedError
 from infra.cli.layout import layout
+from infra.cli.pipeline import split_settings
 from infra.cli.predict import line_request, read_input
 from infra.cli.processes import first_json, run, start, stop
 from infra.cli.sources import parse_data, recipe_for
@@ -103,6 +104,12 @@ def test_every_stage_has_its_command_line() -> None:
     assert stages.offline_command("/m/v", "/d", Path("/o")) == [
         *(PYTHON, "-m", "model_code.predict", "--release", "/m/v", "--data", "/d", "--out", "/o")
     ]
+
+
+def test_a_run_is_named_by_its_training_alone() -> None:
+    """Settings of compression do not reach training: another tolerance does not train again."""
+    words = ["compress.tolerance=0.9", "train.epochs=3", "model.layers=1"]
+    assert split_settings(words) == (["train.epochs=3", "model.layers=1"], ["compress.tolerance=0.9"])
 
 
 def test_remote_stores_keep_the_keys_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,19 +243,24 @@ def predict(
 
 
 def settings_of(context: typer.Context) -> list[str]:
-    """Return the words that are settings, `key.name=value`.
+    """Return the words that are settings, each as one `key=value`, however it was written.
 
     Raises:
         InputError: an option that the command does not have.
     """
     options = [option for parameter in context.command.params for option in parameter.opts]
-    for word in context.args:
+    settings, words_left = [], list(context.args)
+    while words_left:
+        word = words_left.pop(0)
         option = word.partition("=")[0]
         if option.startswith("-") and "." not in option:
             near = get_close_matches(option, options, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"see skylift {context.info_name} --help"
             raise InputError(f"unknown option `{option}`; {hint}")
-    return list(context.args)
+        if word.startswith("--") and "=" not in word and words_left:
+            word = f"{word}={words_left.pop(0)}"
+        settings.append(word.removeprefix("--"))
+    return settings
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -60,14 +60,13 @@ def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
     """
     require_haproxy(console)
     story = Story(console)
-    where, settings = options.where, list(options.settings)
-    story.run("check", stages.check_command(options.recipe, settings))
+    where = options.where
+    _, compression = split_settings(options.settings)
+    story.run("check", stages.check_command(options.recipe, list(options.settings)))
     shards = prepare(story, options)
     train = train_stage(story, options, shards)
     run_uri = f"{where.runs}/{train['run_id']}"
-    compressed = story.run(
-        "compress", stages.compress_command(run_uri, options.name, compress_settings(settings))
-    )
+    compressed = story.run("compress", stages.compress_command(run_uri, options.name, compression))
     published = story.run("release", stages.release_command("publish", where, ["--run", run_uri]))
     offline = where.local / "offline" / f"{published['version']}.jsonl"
     story.run("predict offline", stages.offline_command(published["uri"], shards, offline))
@@ -79,9 +78,13 @@ def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
     return result | {"stages": story.stages}
 
 
-def compress_settings(settings: list[str]) -> list[str]:
-    """Return the settings that belong to compression; the others are in the run's config already."""
-    return [word for word in settings if word.removeprefix("--").startswith("compress.")]
+def split_settings(settings: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the settings of training and those of compression.
+
+    A run is named by what it was trained with: another tolerance is another look at the same run.
+    """
+    compression = [word for word in settings if word.startswith("compress.")]
+    return [word for word in settings if word not in compression], compression
 
 
 def prepare(story: Story, options: PipelineOptions) -> str:
@@ -95,7 +98,8 @@ def prepare(story: Story, options: PipelineOptions) -> str:
 
 def train_stage(story: Story, options: PipelineOptions, shards: str) -> dict[str, Any]:
     """Train and return what the run says of itself."""
-    settings, nproc = list(options.settings), options.nproc
+    nproc = options.nproc
+    settings, _ = split_settings(options.settings)
     command = stages.train_command(options.recipe, shards, options.where.runs, nproc, settings)
     result = story.run("train", command, stages.train_environment(nproc, os.cpu_count() or 1))
     if result.get("stopped"):
