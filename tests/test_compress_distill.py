@@ -102,7 +102,7 @@ def test_fine_tuning_brings_a_pruned_network_back_to_its_teacher() -> None:
     """After 60 steps the cut network's outputs are much nearer to the original's than right after the cut."""
     model = network("images")
     with torch.no_grad():
-        model.get_submodule("body.head").weight.mul_(60)  # outputs as sure of themselves as trained ones
+        model.get_parameter("body.head.weight").mul_(60)  # outputs as sure of themselves as trained ones
     small = prune(model, inputs("images"), 0.5)
     image = inputs("images", 32, seed=3)["image"]
     with torch.inference_mode():

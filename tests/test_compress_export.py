@@ -103,5 +103,7 @@ def test_torchao_loads_without_torchao_and_without_pickle(kind: str, dynamic: bo
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
     logits = torch.load(tmp_path / "logits.pt", weights_only=True)
-    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-3)
+    # Where activations are rounded too, a last bit of another kernel may push one to the next of 255 steps.
+    near = 2e-2 if dynamic else 1e-4
+    torch.testing.assert_close(logits, expected, atol=near, rtol=1e-3)
     assert float((logits - whole).abs().mean() / whole.abs().mean()) < 0.1

@@ -216,9 +216,9 @@ def test_texts_of_a_table(tmp_path: Path) -> None:
     source = SHARED_DATA / "ag_news_test.csv"
     if not source.exists():
         pytest.skip(f"{source} is not there")
-    words = ["--recipe", "bert", "--data", f"text:{source}", "train.steps=40", "compress.tolerance=0.5"]
+    words = ["--recipe", "bert", "--data", f"text:{source}", "train.steps=120", "compress.tolerance=0.9"]
     result = checked(pipeline(tmp_path, *words, *QUICK, "compress.distill=false", "compress.prune="))
-    assert result["serving"]["accuracy"] > 0.4
+    assert result["serving"]["accuracy"] > 0.5
 
 
 @pytest.mark.timeout(400)

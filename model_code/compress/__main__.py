@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import tempfile
 import time
@@ -23,11 +22,12 @@ import torch
 from rich.console import Console
 
 from model_code import store
+from model_code.arguments import Arguments
 from model_code.compress.analyse import Analysis, analyse, validation_measure
 from model_code.compress.build import Builder, Packing
 from model_code.compress.distill import layer_list
 from model_code.compress.export import example_inputs
-from model_code.compress.networks import Base, Networks
+from model_code.compress.networks import Base, Networks, cores
 from model_code.compress.progress import CompressProgress
 from model_code.compress.report import build_report, render_html
 from model_code.compress.search import Outcome, Situation, search
@@ -36,7 +36,6 @@ from model_code.config import override
 from model_code.data.read import ShardReader
 from model_code.errors import InputError, RunFailedError, run_stage
 from model_code.identity import code_digest
-from model_code.recipes import Arguments
 from model_code.tasks import task_for
 from model_code.trained import Trained, load_trained
 
@@ -112,7 +111,7 @@ def compress(
 
 def prepare_torch() -> None:
     """Use every core for fine-tuning, and keep exporters' notes about their own insides off the screen."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(cores())
     for noisy in ("torch.utils._pytree", "torch.onnx", "onnxscript", "onnx_ir", "torchao"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 

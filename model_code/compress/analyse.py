@@ -69,7 +69,7 @@ class Analysis:
         """Return the names of the layers to be careful with, the most sensitive first; at most half of all."""
         ranked = sorted(self.sensitivity, key=lambda layer: layer.ratio)
         worst = [layer.layer for layer in ranked if layer.ratio < SENSITIVE_RATIO]
-        return tuple(worst[: max(1, len(ranked) // 2)])
+        return tuple(worst[: len(ranked) // 2])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the analysis as JSON can hold it."""

@@ -90,9 +90,9 @@ class Builder:
         facts = [dataclasses.asdict(candidate), {**vars(self._packing), "serve_files": self._serve_key}]
         batch = self._base.trained.config.compress.serving_batch
         key = key_of(self._networks.key(candidate.network), facts, batch)
-        return self._workspace.finished(folder, key) or self._make(
-            candidate, folder, name or candidate.name, key
-        )
+        found = self._workspace.finished(folder, key)
+        result = found or self._make(candidate, folder, name or candidate.name, key)
+        return {**result, "mar_uri": self._workspace.uri(folder, "model.mar")}
 
     def _make(self, candidate: Candidate, folder: str, name: str, key: str) -> dict[str, Any]:
         begun = time.monotonic()
@@ -124,7 +124,6 @@ class Builder:
             "runtime": runtime,
             **figures,
             "size_bytes": (path / "model.mar").stat().st_size,
-            "mar_uri": self._workspace.uri(folder, "model.mar"),
             "mar_sha256": digest,
             "parameters": count_parameters(network),
             "flops": count_flops(network, self._base.example),

@@ -20,10 +20,12 @@ WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 """Largest gradient norm."""
 
-CPU_BUDGET_FLOPS = 4e12
-"""What one fine-tuning may cost without a GPU, teacher included: about 80 s of one core."""
+CPU_BUDGET_FLOPS = 2.5e12
+"""What one fine-tuning may cost without a GPU, teacher included: about 50 s of one core."""
 STEP_FLOPS = 5e9
 """What a step costs beside its arithmetic (optimizer, tokenizer, small operators), in FLOPs of the same time."""
+PARALLEL_FLOPS = 2e10
+"""A step that costs less is not faster on two cores than on one."""
 FEWEST_STEPS = 60
 """Steps that even an expensive network gets: fewer would not let it recover from a cut."""
 

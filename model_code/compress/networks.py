@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from model_code.compress.analyse import Analysis, count_flops
 from model_code.compress.candidates import NetworkPlan
 from model_code.compress.distill import Teacher, every_other_layer
-from model_code.compress.finetune import FinetuneSettings, budget_steps, finetune
+from model_code.compress.finetune import PARALLEL_FLOPS, FinetuneSettings, budget_steps, finetune
 from model_code.compress.prune import prune
 from model_code.compress.workspace import Workspace, key_of
 from model_code.data.read import ShardReader, TrainStream
@@ -24,6 +25,7 @@ from model_code.trained import Trained, load_weights, unshared
 WEIGHTS = "model.safetensors"
 REMEMBERED_SAMPLES = 200_000
 """Training samples whose teacher answers fit in memory."""
+
 
 Advance = Callable[[str, int, int], None]
 """Told what is going on, how many steps are done, and of how many."""
@@ -104,18 +106,23 @@ class Networks:
         remember = self._remembers()
         reader = ShardReader(config.data, "train")
         stream = TrainStream(reader, global_batch=config.train.global_batch, seed=config.train.seed + 1)
+        # Of a real batch, whose texts are padded to the longest: the two examples may be short ones.
+        sample = base.task.inputs(next(iter(reader.batches(config.train.global_batch))))
+        student, teacher = (count_flops(model, sample) for model in (network, base.trained.model))
         steps = budget_steps(
             config.compress.epochs,
             stream.steps_per_epoch,
             batch=config.train.global_batch,
-            student_flops=count_flops(network, base.example),
-            teacher_flops=0 if remember else self._analysis.flops,
+            student_flops=student,
+            teacher_flops=0 if remember else teacher,
             limited=base.device.type == "cpu",
             longer=plan.longer,
         )
+        step_flops = config.train.global_batch * (3 * student + teacher)
+        torch.set_num_threads(cores() if step_flops > PARALLEL_FLOPS else 1)
         if self._teacher is None:
-            teacher = base.trained.model
-            on_device = teacher if base.device.type == "cpu" else copy.deepcopy(teacher).to(base.device)
+            original = base.trained.model
+            on_device = original if base.device.type == "cpu" else copy.deepcopy(original).to(base.device)
             self._teacher = Teacher(on_device, remember=remember)
         try:
             finetune(
@@ -137,6 +144,7 @@ class Networks:
             )
         finally:
             stream.close()
+            torch.set_num_threads(cores())
         network.to("cpu")
         return steps
 
@@ -155,3 +163,8 @@ class Networks:
         varied = self._augments() and image is not None and min(image.height, image.width) > 16
         few = index.splits["train"].samples <= REMEMBERED_SAMPLES
         return few and bool(index.classes) and not varied
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
