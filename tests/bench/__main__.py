@@ -22,6 +22,7 @@ from tests.bench.tables import machine, pipeline_table, reading_table, replace_b
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
+RESULTS = Path(__file__).parent / "results"
 console = Console(stderr=True)
 
 
@@ -58,22 +59,41 @@ def run_pipeline(name: str, words: list[str], out: Path) -> dict[str, Any]:
 def main() -> None:
     """Measure, write the tables, show them."""
     parser = argparse.ArgumentParser(prog="tests.bench")
-    parser.add_argument("--only", default="", help="one of digits, photographs, ag_news, tinyshakespeare")
+    parser.add_argument(
+        "--only", default="", help="one of digits, photographs, ag_news, tinyshakespeare, reading"
+    )
     only = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="skylift-bench-") as temporary:
         folder = Path(temporary)
-        chosen = {k: words for k, words in pipelines(folder).items() if only in ("", k)}
-        results = {name: run_pipeline(name, words, folder / name) for name, words in chosen.items()}
-    text = "\n\n".join(
-        [machine(), pipeline_table(results), stage_table(results), reading_table(data_reading.measure())]
-    )
-    if only:
-        console.print(f"only {only}: the recorded table is left as it is")
-    else:
-        (ROOT / "tests" / "bench" / "RESULTS.md").write_text(f"# Measured\n\n{text}\n")
-        readme = ROOT / "README.md"
-        readme.write_text(replace_block(readme.read_text(), text))
+        for name, words in pipelines(folder).items():
+            if only in ("", name):
+                record(name, run_pipeline(name, words, folder / name))
+    if only in ("", "reading"):
+        record("reading", data_reading.measure())
+    text = tables()
+    (ROOT / "tests" / "bench" / "RESULTS.md").write_text(f"# Measured\n\n{text}\n")
+    readme = ROOT / "README.md"
+    readme.write_text(replace_block(readme.read_text(), text))
     sys.stdout.write(text + "\n")
+
+
+def record(name: str, measured: dict[str, Any]) -> None:
+    """Keep what was measured, with the machine and the day, in place of what was kept before."""
+    RESULTS.mkdir(exist_ok=True)
+    kept = {"machine": machine(), "measured": measured}
+    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def tables() -> str:
+    """Return the tables of all that is kept, and on what it was measured."""
+    names = ("digits", "photographs", "ag_news", "tinyshakespeare", "reading")
+    kept = {
+        n: json.loads((RESULTS / f"{n}.json").read_text()) for n in names if (RESULTS / f"{n}.json").exists()
+    }
+    machines = "\n".join(sorted({row["machine"] for row in kept.values()}))
+    results = {name: row["measured"] for name, row in kept.items() if name != "reading"}
+    parts = [machines, pipeline_table(results), stage_table(results)]
+    return "\n\n".join(parts + ([reading_table(kept["reading"]["measured"])] if "reading" in kept else []))
 
 
 if __name__ == "__main__":
