@@ -67,7 +67,7 @@ def main() -> None:
         folder = Path(temporary)
         for name, words in pipelines(folder).items():
             if only in ("", name):
-                record(name, run_pipeline(name, words, folder / name))
+                record(name, run_pipeline(name, words, folder / "out" / name))
     if only in ("", "reading"):
         record("reading", data_reading.measure())
     text = tables()
