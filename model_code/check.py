@@ -11,9 +11,7 @@ from pathlib import Path
 
 from model_code.config import ModelConfig, RunConfig, override
 from model_code.errors import InputError, run_stage, unknown_key
-
-BUILT_IN = ("resnet", "bert", "gpt")
-"""The recipes that `model_code/recipes.py` defines."""
+from model_code.recipes import RECIPES
 
 
 def check(recipe: str, words: list[str]) -> None:
@@ -30,8 +28,8 @@ def check(recipe: str, words: list[str]) -> None:
             raise InputError(
                 f"recipe must be path/to/file.py:function, no such file or function name: `{recipe}`"
             )
-    elif recipe not in BUILT_IN:
-        raise unknown_key("recipe", recipe, BUILT_IN)
+    elif recipe not in RECIPES:
+        raise unknown_key("recipe", recipe, RECIPES)
     # A custom model has no rules of its own beyond the fields': the right thing to try settings on.
     override(RunConfig(recipe=recipe, model=ModelConfig(family="custom", builder="x.py:x")), words)
 

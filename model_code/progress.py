@@ -1,7 +1,8 @@
-"""The progress bar of a training, on stderr, shown by rank 0 only."""
+"""Progress on stderr: a bar that a stage moves, and a line for each thing worth keeping in a log."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,31 +11,20 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 
-class TrainProgress:
-    """A bar with loss, samples a second and remaining time, and a line for each thing worth keeping in a log."""
+class Bar:
+    """A bar of some columns, shown while it is entered."""
 
-    def __init__(self, *, steps: int, done: int, shown: bool) -> None:
-        """Start a bar of `steps`, of which `done` are already behind; not `shown`: nothing is printed."""
-        self._console = Console(stderr=True, quiet=not shown)
-        self._bar = Progress(
-            TextColumn("train"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}"),
-            TextColumn("{task.fields[speed]:,.0f} samples/s"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not shown,
-            transient=True,
-        )
-        self._task = self._bar.add_task("train", total=steps, completed=done, loss=0.0, speed=0.0)
+    def __init__(self, console: Console, columns: Sequence[ProgressColumn], *, shown: bool = True) -> None:
+        """Take the columns; not `shown`: no bar is drawn."""
+        self._console = console
+        self._bar = Progress(*columns, console=console, disable=not shown, transient=True)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -45,10 +35,28 @@ class TrainProgress:
     ) -> None:
         self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class TrainProgress(Bar):
+    """The bar of a training, with loss, samples a second and remaining time; shown by rank 0 only."""
+
+    def __init__(self, *, steps: int, done: int, shown: bool) -> None:
+        """Start a bar of `steps`, of which `done` are already behind; not `shown`: nothing is printed."""
+        columns = (
+            TextColumn("train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.fields[speed]:,.0f} samples/s"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        super().__init__(Console(stderr=True, quiet=not shown), columns, shown=shown)
+        self._task = self._bar.add_task("train", total=steps, completed=done, loss=0.0, speed=0.0)
+
     def step(self, done: int, loss: float, speed: float) -> None:
         """Show the state after a step."""
         self._bar.update(self._task, completed=done, loss=loss, speed=speed)
-
-    def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._console.print(line, highlight=False, markup=False)

@@ -12,9 +12,9 @@ import pytest
 from infra.cli import stages
 from infra.cli.errors import InputError, StageFailedError
 from infra.cli.layout import layout
-from infra.cli.pipeline import split_settings
 from infra.cli.predict import line_request, read_input
 from infra.cli.processes import first_json, run, start, stop
+from infra.cli.settings import split_settings, tolerance_setting
 from infra.cli.sources import parse_data, recipe_for
 
 PYTHON = sys.executable
@@ -42,6 +42,8 @@ BAD_COMMANDS = {
     "pipeline train.epoch=3": "unknown setting `train.epoch`; did you mean `train.epochs`?",
     "pipeline train.epochs=many": "train.epochs must be a whole number, got `many`",
     "pipeline --tolerance 20": "compress.tolerance must be between -10 and 10, got 20",
+    "train compress.prune=0.5": "a setting of training must not be `compress.prune=0.5`; give it to skylift compress",
+    "compress --run x train.epochs=3": "must begin with compress., got `train.epochs=3`; train again with it",
     "piepline": "No such command 'piepline'. Did you mean 'pipeline'?",
     "predict none.png --url https://127.0.0.1:1 --name m": "input must be a file, not found: `none.png`",
     "rollback": "Missing option '--name'",
@@ -110,6 +112,12 @@ def test_a_run_is_named_by_its_training_alone() -> None:
     """Settings of compression do not reach training: another tolerance does not train again."""
     words = ["compress.tolerance=0.9", "train.epochs=3", "model.layers=1"]
     assert split_settings(words) == (["train.epochs=3", "model.layers=1"], ["compress.tolerance=0.9"])
+
+
+def test_a_recipes_own_tolerance_counts_where_none_is_given() -> None:
+    """`--tolerance` becomes a setting only when somebody wrote it."""
+    assert tolerance_setting(None) == []
+    assert tolerance_setting(0.995) == ["compress.tolerance=0.995"]
 
 
 def test_remote_stores_keep_the_keys_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

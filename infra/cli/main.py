@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +32,7 @@ from infra.cli.options import (
 )
 from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline, train_stage
 from infra.cli.predict import predict_inputs
+from infra.cli.settings import settings_of, split_settings, tolerance_setting
 from infra.cli.sources import parse_data, recipe_for
 from infra.cli.summary import closing_table, megabytes, number
 
@@ -54,9 +54,9 @@ def pipeline(
     nproc: Nproc = 2,
     workers: Workers = 2,
     tolerance: Annotated[
-        float,
+        float | None,
         typer.Option(help="Quality to keep: 0.99 = 99 % of the uncompressed model's (0.01 = 1 % loss)."),
-    ] = 0.99,
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at the end.")] = 16,
     on_error: OnError = "refuse",
     label_column: LabelColumn = "",
@@ -78,7 +78,7 @@ def pipeline(
         nproc=nproc,
         workers=workers,
         concurrency=concurrency,
-        settings=(f"compress.tolerance={tolerance}", *settings_of(context)),
+        settings=(*tolerance_setting(tolerance), *settings_of(context)),
         data_options=tuple(
             words(
                 on_error=on_error,
@@ -137,6 +137,8 @@ def train(
     """Train on this machine by torchrun. Settings: key=value, as train.epochs=3."""
     recipe, data = recipe_for(recipe, data)
     settings = tuple(settings_of(context))
+    if compression := split_settings(settings)[1]:
+        raise InputError(f"a setting of training must not be `{compression[0]}`; give it to skylift compress")
     options = PipelineOptions(recipe=recipe, data=data, where=layout(out), nproc=nproc, settings=settings)
     story = Story(progress)
     story.run("check", stages.check_command(recipe, list(settings)))
@@ -150,7 +152,12 @@ def compress(
     name: Name = "",
 ) -> None:
     """Make a trained run smaller, behind the gate. Settings: compress.tolerance=0.99 and others."""
-    print_json(processes.run("compress", stages.compress_command(run, name, settings_of(context))).result)
+    others, settings = split_settings(settings_of(context))
+    if others:
+        raise InputError(
+            f"a setting of compression must begin with compress., got `{others[0]}`; train again with it"
+        )
+    print_json(processes.run("compress", stages.compress_command(run, name, settings)).result)
 
 
 @app.command()
@@ -211,12 +218,12 @@ def serve(
     --batch-size, --batch-delay-ms, --max-body-bytes, --max-queue, --drain-seconds and others.
     """
     require_haproxy(progress)
-    words = ["--workers", str(workers), "--state", str(layout(out).local / "serve"), *context.args]
-    child = processes.start(stages.serve_command(layout(out), name, words))
+    options = ["--workers", str(workers), "--state", str(layout(out).local / "serve"), *context.args]
+    child = processes.start(stages.serve_command(layout(out), name, options))
     try:
         print_json(processes.first_json(child, "serve"))
         if code := child.wait():
-            raise StageFailedError("serve", code)
+            raise StageFailedError("serve", 2 if code == 2 else 1)
     finally:
         processes.stop(child)
 
@@ -240,27 +247,6 @@ def predict(
         print_json(line)
     if failed:
         raise RunFailedError(f"{failed} of the requests failed; see `status` and `answer` above")
-
-
-def settings_of(context: typer.Context) -> list[str]:
-    """Return the words that are settings, each as one `key=value`, however it was written.
-
-    Raises:
-        InputError: an option that the command does not have.
-    """
-    options = [option for parameter in context.command.params for option in parameter.opts]
-    settings, words_left = [], list(context.args)
-    while words_left:
-        word = words_left.pop(0)
-        option = word.partition("=")[0]
-        if option.startswith("-") and "." not in option:
-            near = get_close_matches(option, options, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"see skylift {context.info_name} --help"
-            raise InputError(f"unknown option `{option}`; {hint}")
-        if word.startswith("--") and "=" not in word and words_left:
-            word = f"{word}={words_left.pop(0)}"
-        settings.append(word.removeprefix("--"))
-    return settings
 
 
 def print_json(value: dict[str, Any]) -> None:

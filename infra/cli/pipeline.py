@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from infra.cli.errors import RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
 from infra.cli.inference import Request, send_all
 from infra.cli.layout import Layout
+from infra.cli.settings import split_settings
 from infra.cli.sources import parse_data
 from infra.cli.summary import Expected, pipeline_result, serving_figures
 
@@ -76,15 +77,6 @@ def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
             story.keep(node, offline)
     result = pipeline_result(train, compressed, published, serving)
     return result | {"stages": story.stages}
-
-
-def split_settings(settings: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the settings of training and those of compression.
-
-    A run is named by what it was trained with: another tolerance is another look at the same run.
-    """
-    compression = [word for word in settings if word.startswith("compress.")]
-    return [word for word in settings if word not in compression], compression
 
 
 def prepare(story: Story, options: PipelineOptions) -> str:
