@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.cli import processes, stages
 from infra.cli.errors import InputError, RunFailedError, StageFailedError
@@ -178,7 +179,12 @@ def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -
     if as_json:
         print_json(listed)
         return
-    table = Table("", "name", "version", "made by", "quality", "size", "created")
+    # Names and versions are there to be copied: they may break, but nothing of them is cut off.
+    version, created = (
+        Column(name, no_wrap=True, min_width=width) for name, width in (("version", 16), ("created", 10))
+    )
+    name_column, made_by = (Column(name, overflow="fold") for name in ("name", "made by"))
+    table = Table("", name_column, version, made_by, "quality", "size", created, box=SIMPLE)
     for row in listed["releases"]:
         quality = f"{number(row['metric_name'], row['metric'])} {row['metric_name'].replace('_', ' ')}"
         mark = "current" if row["current"] else ""
