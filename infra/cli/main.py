@@ -173,29 +173,25 @@ def release(
 
 @app.command()
 def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -> None:
-    """List the published releases, the served one marked."""
+    """List the published releases, the served one marked `*`."""
     command = stages.release_command("list", layout(out), words(name=name))
     listed = processes.run("releases", command).result
     if as_json:
         print_json(listed)
         return
-    # Names and versions are there to be copied: they may break, but nothing of them is cut off.
-    version, created = (
-        Column(name, no_wrap=True, min_width=width) for name, width in (("version", 16), ("created", 10))
-    )
-    name_column, made_by = (Column(name, overflow="fold") for name in ("name", "made by"))
-    table = Table("", name_column, version, made_by, "quality", "size", created, box=SIMPLE)
+    # A version is there to be copied: it is never cut; other words may break, but nothing of them is cut off.
+    version = Column("version", no_wrap=True, min_width=16)
+    name_column, made_by = (Column(title, overflow="fold") for title in ("name", "made by"))
+    table = Table("", name_column, version, made_by, "quality", "size", "created", box=SIMPLE, pad_edge=False)
     for row in listed["releases"]:
-        quality = f"{number(row['metric_name'], row['metric'])} {row['metric_name'].replace('_', ' ')}"
-        mark = "current" if row["current"] else ""
         table.add_row(
-            mark,
+            "*" if row["current"] else "",
             row["name"],
             row["version"],
             row["candidate"],
-            quality,
+            number(row["metric_name"], row["metric"]),
             megabytes(row["size_bytes"]),
-            row["created"],
+            row["created"][:10],
         )
     Console().print(table)
 
