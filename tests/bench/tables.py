@@ -78,10 +78,10 @@ def reading_table(measured: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def replace_block(text: str, block: str) -> str:
+def replace_block(text: str, block: str, begins: str = BEGIN, ends: str = END) -> str:
     """Return a text whose part between the markers is the block."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(begins)
+    _, end, after = rest.partition(ends)
     if not begin or not end:
-        raise ValueError(f"the text must hold {BEGIN} and {END}, one of them is missing; put them back")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+        raise ValueError(f"the text must hold {begins} and {ends}, one of them is missing; put them back")
+    return f"{before}{begins}\n{block}\n{ends}{after}"
