@@ -38,7 +38,7 @@ def table(areas: dict[str, list[dict[str, Any]]]) -> str:
     for area, rows in areas.items():
         lines.append(f"| **{area}** | | | | |")
         for one in rows:
-            recovery = " / ".join(f"{x:.1f}" for x in one["recovery"]) if one["recovery"] else "–"
+            recovery = " / ".join(f"{x:.1f}" for x in one["recovery"]) if one["recovery"] else "-"
             what = one["what"] if not one["broken"] else f"{one['what']}; broken: {one['broken'][0]}"
             lines.append(
                 f"| {one['name']} | {one['promise']} | {one['kept']} of {one['times']} | {what} | {recovery} |"
