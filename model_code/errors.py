@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
-
 LONGEST = 2000
 """Most characters of a message: a value may be megabytes, and a log line must not."""
 

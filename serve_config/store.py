@@ -36,12 +36,17 @@ def read(uri: str) -> bytes:
     """
     store, key = _open(uri)
     try:
-        answer = obstore.get(store, key)
-        if answer.meta["size"] > MOST_BYTES:
-            raise ServeFailedError(f"{uri} has {answer.meta['size']} bytes, more than {MOST_BYTES}; publish it again")
-        return bytes(answer.bytes())
+        return _content(obstore.get(store, key), uri)
     except FileNotFoundError:
         raise FileNotFoundError(uri) from None
+
+
+def _content(answer: obstore.GetResult, uri: str) -> bytes:
+    if answer.meta["size"] > MOST_BYTES:
+        raise ServeFailedError(
+            f"{uri} has {answer.meta['size']} bytes, at most {MOST_BYTES} are read; publish it again"
+        )
+    return bytes(answer.bytes())
 
 
 def fetch(uri: str, path: Path) -> None:
@@ -66,7 +71,9 @@ def _open(uri: str) -> tuple[LocalStore | S3Store, str]:
     if not colon or scheme == "file":
         path = Path(os.fsdecode(unquote_to_bytes(rest)) if colon else uri)
         if colon and not path.is_absolute():
-            raise InputError(f"--models must be file:///PATH, an absolute path, got `{uri}`; write file:///{rest}")
+            raise InputError(
+                f"--models must be file:///PATH, an absolute path, got `{uri}`; write file:///{rest}"
+            )
         return LocalStore(), _checked(os.path.realpath(path), uri)
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
