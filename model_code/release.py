@@ -163,8 +163,13 @@ def _gather(run: str, report: dict[str, Any], folder: Path) -> dict[str, Path]:
         "report.json": store.join(run, "report.json"),
         "report.html": store.join(run, "report.html"),
     }
-    for name, uri in sources.items():
-        store.fetch(uri, folder / name)
+    try:
+        for name, uri in sources.items():
+            store.fetch(uri, folder / name)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"run must hold its chosen candidate, {error} is missing; compress it again"
+        ) from None
     if store.sha256_file(folder / "model.mar") != report["mar_sha256"]:
         raise RunFailedError(
             f"the report is about another archive than {sources['model.mar']}; run `skylift compress` again"

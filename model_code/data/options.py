@@ -53,10 +53,10 @@ def parse_source(source: str) -> tuple[str, str]:
     Raises:
         InputError: another kind, or a place missing or too many.
     """
-    kind, _, place = source.partition(":")
+    kind, colon, place = source.partition(":")
     if kind not in KINDS:
         raise unknown_key("source", source, ["digits", "images:DIR", "text:FILE", "tokens:FILE"])
-    if (kind == "digits") is bool(place):
+    if bool(colon) if kind == "digits" else not place:
         wanted = "digits" if kind == "digits" else f"{kind}:PATH"
         raise InputError(f"--source must be written {wanted}, got `{source}`")
     return kind, place
