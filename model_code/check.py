@@ -5,12 +5,12 @@ python -m model_code.check --recipe resnet train.epochs=3
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 
+from model_code.arguments import Arguments
 from model_code.config import ModelConfig, RunConfig, override
-from model_code.errors import InputError, run_stage, unknown_key
+from model_code.errors import run_stage, unknown_key
+from model_code.functions import split_name
 from model_code.recipes import RECIPES
 
 
@@ -22,12 +22,8 @@ def check(recipe: str, words: list[str]) -> None:
     Raises:
         InputError: the first thing that is wrong.
     """
-    path, colon, function = recipe.partition(":")
-    if colon:
-        if not Path(path).is_file() or not function.isidentifier():
-            raise InputError(
-                f"recipe must be path/to/file.py:function, no such file or function name: `{recipe}`"
-            )
+    if ":" in recipe:
+        split_name(recipe, "recipe")
     elif recipe not in RECIPES:
         raise unknown_key("recipe", recipe, RECIPES)
     # A custom model has no rules of its own beyond the fields': the right thing to try settings on.
@@ -36,7 +32,7 @@ def check(recipe: str, words: list[str]) -> None:
 
 def main(words: list[str]) -> None:
     """Check, and print the recipe's name as JSON."""
-    parser = argparse.ArgumentParser(prog="model_code.check")
+    parser = Arguments(prog="model_code.check")
     parser.add_argument("--recipe", required=True)
     args, settings = parser.parse_known_args(words)
     check(args.recipe, settings)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from model_code.errors import InputError, unknown_key
+from model_code.typed_json import build, parse
 
 Family = Literal["resnet", "bert", "gpt", "custom"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +184,14 @@ def from_json(text: str) -> RunConfig:
     """Return the config that `to_json` wrote.
 
     Raises:
-        InputError: an unknown or missing field, or a value outside its range.
+        InputError: no JSON, an unknown or missing field, a wrong type, or a value outside its range.
     """
-    return _build(RunConfig, json.loads(text), "")
+    try:
+        values = parse(text)
+    except ValueError as error:
+        raise InputError(f"config is not JSON ({error}); train the run again") from None
+    config: RunConfig = build(RunConfig, values, noun="setting")
+    return config
 
 
 def override(config: RunConfig, words: list[str]) -> RunConfig:
@@ -249,40 +253,6 @@ def _parse(key: str, text: str, kind: Any) -> Any:  # noqa: ANN401 - the field's
         raise InputError(f"{key} must be {word}, got `{text}`") from None
 
 
-def _build(cls: type[T], values: Any, path: str) -> T:  # noqa: ANN401 - JSON
-    hints = typing.get_type_hints(cls)
-    if not isinstance(values, dict):
-        raise InputError(f"{path or 'config'} must be an object, got {type(values).__name__}")
-    for key in values:
-        if key not in hints:
-            raise unknown_key("setting", f"{path}{key}", [f"{path}{name}" for name in hints])
-    built: dict[str, Any] = {}
-    for key, value in values.items():
-        kind = hints[key]
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            built[key] = _build(kind, value, f"{path}{key}.")
-        elif typing.get_origin(kind) is tuple:
-            built[key] = tuple(value)
-        else:
-            built[key] = value
-            _check(f"{path}{key}", value, kind)
-    try:
-        return cls(**built)
-    except TypeError as error:
-        raise InputError(f"{path or 'config'}: {error}") from None
-
-
-def _check(key: str, value: Any, kind: Any) -> None:  # noqa: ANN401 - JSON
-    if typing.get_origin(kind) is Literal:
-        _parse(key, str(value), kind)
-        return
-    wanted = (int, float) if kind is float else kind
-    if isinstance(wanted, type | tuple | types.UnionType) and (
-        not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool)
-    ):
-        raise InputError(f"{key} must be {getattr(kind, '__name__', kind)}, got {value!r}")
-
-
 def _between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise InputError(f"{name} must be between {low:g} and {high:g}, got {value:g}; set {name}=VALUE")
+        raise InputError(f"{name} must be between {low:g} and {high:g}, got {value}; set {name}=VALUE")

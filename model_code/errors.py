@@ -7,13 +7,30 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
+LONGEST = 2000
+"""Most characters of a message: a value may be megabytes, and a log line must not."""
+
+
+def one_line(message: str) -> str:
+    """Return a message as one printable line; of a long one the middle is left out, where the value stands."""
+    begun, ended = message[: LONGEST * 2 // 3], message[-LONGEST // 4 :]
+    text = message if len(message) <= LONGEST else f"{begun} … {ended}"
+    plain = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return plain if plain == text else one_line(plain)
+
 
 class InputError(ValueError):
     """The caller's input breaks a rule. The message names field, rule, value received and next step."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 class RunFailedError(RuntimeError):
     """The input was right and the run failed all the same (a refused release, a lost process)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def unknown_key(kind: str, key: str, known: Iterable[str]) -> InputError:
@@ -25,7 +42,7 @@ def unknown_key(kind: str, key: str, known: Iterable[str]) -> InputError:
         known: every name that would have been right.
     """
     names = sorted(known)
-    near = get_close_matches(key, names, n=1, cutoff=0.4)
+    near = get_close_matches(key[:100], names, n=1, cutoff=0.4)
     hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(names)}"
     return InputError(f"unknown {kind} `{key}`; {hint}")
 

@@ -18,10 +18,14 @@ def split_name(name: str, setting: str) -> tuple[Path, str]:
         InputError: the name has no function or the file does not exist.
     """
     file, _, function = name.rpartition(":")
-    path = Path(file).expanduser()
     if not file or not function.isidentifier():
         raise InputError(f"{setting} must be path/to/file.py:function, got `{name}`")
-    if not path.is_file():
+    try:
+        path = Path(file).expanduser()
+        found = path.is_file()
+    except (OSError, RuntimeError):  # a name that no file can have, or a user that is not there
+        found = False
+    if not found:
         raise InputError(
             f"{setting} names the file `{file}`, which does not exist; write path/to/file.py:function"
         )

@@ -11,6 +11,7 @@ from typing import Any, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from model_code import store
+from model_code.typed_json import parse
 
 FILE, BOARD = "metrics.jsonl", "tensorboard"
 
@@ -21,11 +22,7 @@ class Metrics:
     def __init__(self, run: str, *, since: int) -> None:
         """Start, or go on after step `since`: rows of later steps belong to a past that was not saved."""
         self._run = run
-        try:
-            lines = store.read(store.join(run, FILE)).decode().splitlines()
-        except FileNotFoundError:
-            lines = []
-        self._rows: list[dict[str, Any]] = [row for row in map(json.loads, lines) if row["step"] <= since]
+        self._rows = read_rows(run, since)
         self._folder = store.local_path(store.join(run, BOARD))
         self._temporary = None if self._folder else tempfile.TemporaryDirectory(prefix="skylift-")
         self._local = self._folder or Path(self._temporary.name if self._temporary else "")
@@ -56,3 +53,21 @@ class Metrics:
         if self._temporary:
             for path in self._local.iterdir():
                 store.upload(path, store.join(self._run, BOARD, path.name))
+
+
+def read_rows(run: str, since: int) -> list[dict[str, Any]]:
+    """Return the rows of a run up to a step. A line that is no row (a torn one, of a copied file) is left out."""
+    try:
+        lines = store.read(store.join(run, FILE)).split(b"\n")
+    except FileNotFoundError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            row = parse(line)
+        except ValueError:
+            continue
+        step = row.get("step") if isinstance(row, dict) else None
+        if type(step) is int and step <= since:
+            rows.append(row)
+    return rows

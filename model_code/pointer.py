@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from model_code import store
 from model_code.errors import InputError, RunFailedError
-from model_code.signing import ALGORITHM, public_pem, sign, verified
+from model_code.signing import ALGORITHM, public_pem, sign, signed_part
+from model_code.typed_json import build
 
 KEPT_PREVIOUS = 10
 """Versions remembered behind the current one; older ones stay in the store, and can still be named."""
@@ -40,19 +40,18 @@ def read_pointer(models: str, name: str, public: bytes) -> tuple[Pointer, str] |
     """Return a model's pointer and its etag, or None where no release was ever published.
 
     Raises:
-        RunFailedError: the signature is not the key's: somebody else wrote the pointer.
+        RunFailedError: the signature is not the key's: somebody else wrote the pointer, or it is another model's.
+        InputError: signed, and not what this version writes.
     """
     try:
         content, etag = store.read_with_etag(pointer_uri(models, name))
     except FileNotFoundError:
         return None
-    signed: dict[str, Any] = json.loads(content)
-    fields = signed["pointer"]
-    if not verified(fields, signed["signature"], public):
-        raise RunFailedError(
-            f"{pointer_uri(models, name)} is not signed by this key; give the key that signed it (--key)"
-        )
-    return Pointer(**{**fields, "previous": tuple(fields["previous"])}), etag
+    uri = pointer_uri(models, name)
+    pointer: Pointer = build(Pointer, signed_part(content, "pointer", public, uri), uri)
+    if pointer.name != name:
+        raise RunFailedError(f"{uri} is about `{pointer.name}`, not `{name}`; somebody moved it there")
+    return pointer, etag
 
 
 def move_pointer(models: str, name: str, version: str, key: Path) -> Pointer:

@@ -5,7 +5,6 @@ python -m model_code.predict --release URI --data URI --out FILE
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import os
@@ -18,11 +17,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model_code import store
+from model_code.arguments import Arguments
 from model_code.data.index import load_index
 from model_code.data.read import ShardReader
 from model_code.errors import InputError, RunFailedError, run_stage
 from model_code.packaged import load_packaged
 from model_code.samples import sample_requests
+from model_code.typed_json import parse
 
 AT_ONCE = 8
 """Requests answered together, as a server batches them."""
@@ -78,13 +79,17 @@ def fetch_archive(release: str, folder: Path) -> Path:
     """Fetch a release's archive and check it against the manifest."""
     mar = folder / "model.mar"
     try:
-        manifest = json.loads(store.read(store.join(release, "manifest.json")))
+        manifest = store.read(store.join(release, "manifest.json"))
         store.fetch(store.join(release, "model.mar"), mar)
     except FileNotFoundError:
         raise InputError(
             f"release must be a published version, none at `{release}`; see `skylift releases`"
         ) from None
-    if store.sha256_file(mar) != manifest["files"]["model.mar"]["sha256"]:
+    try:
+        listed = parse(manifest)["files"]["model.mar"]["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFailedError(f"{release}/manifest.json is no manifest ({error}); publish it again") from None
+    if store.sha256_file(mar) != listed:
         raise RunFailedError(
             f"{release}/model.mar is not the archive in its manifest; nothing of it was loaded"
         )
@@ -93,7 +98,7 @@ def fetch_archive(release: str, folder: Path) -> Path:
 
 def main(words: list[str]) -> None:
     """Predict and print one JSON object."""
-    parser = argparse.ArgumentParser(prog="model_code.predict")
+    parser = Arguments(prog="model_code.predict")
     parser.add_argument("--release", required=True, help="URI of the version's folder")
     parser.add_argument("--data", required=True, help="URI of the shards")
     parser.add_argument("--split", default="test")

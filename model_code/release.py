@@ -7,21 +7,27 @@ python -m model_code.release rollback --models URI --name NAME --key PATH [--ver
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
+import re
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from model_code import store
+from model_code.arguments import Arguments
 from model_code.card import model_card
 from model_code.errors import InputError, RunFailedError, run_stage
 from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
-from model_code.signing import ALGORITHM, canonical, ensure_key_pair, public_pem, sign, verified
+from model_code.signing import ALGORITHM, canonical, ensure_key_pair, public_pem, sign, signed_part
+from model_code.typed_json import parse
 
 COMMIT_POINT = "manifest.json"
+REPORTED = ("run_id", "name", "passed", "chosen", "mar_sha256", "candidates", "metric_name", "machine")
+"""What is read of a gate's report, but for what its card quotes."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""A model's name and a candidate's: both become folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +60,51 @@ def publish(run: str, models: str, key: Path) -> tuple[Release, Pointer]:
 def passing_report(run: str) -> dict[str, Any]:
     """Return the gate's report of a run, which must have passed."""
     try:
-        report: dict[str, Any] = json.loads(store.read(store.join(run, "report.json")))
+        report = read_report(run)
     except FileNotFoundError:
         raise InputError(
             f"run must have a gate report, none in {run}; run `skylift compress --run {run}` first"
         ) from None
-    if not report["passed"]:
+    if report["passed"] is not True:
         raise RunFailedError(
             f"the gate refused run {report['run_id']}: nothing is published; see {run}/report.html"
         )
     return report
+
+
+def read_report(folder: str) -> dict[str, Any]:
+    """Return the gate's report in a folder of a run or a release.
+
+    Raises:
+        FileNotFoundError: there is none.
+        RunFailedError: it is not one.
+    """
+    uri = store.join(folder, "report.json")
+    try:
+        report = parse(store.read(uri))
+    except ValueError as error:
+        raise RunFailedError(f"{uri} is not JSON ({error}); run `skylift compress` again") from None
+    if fault := _fault(report):
+        raise RunFailedError(f"{uri} {fault}; run `skylift compress` again")
+    whole: dict[str, Any] = report
+    return whole
+
+
+def _fault(report: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return what is wrong with a report, empty for nothing."""
+    if not isinstance(report, dict):
+        return "is no object"
+    if missing := [key for key in REPORTED if key not in report]:
+        return f"has no {', '.join(missing)}"
+    if not isinstance(report["name"], str) or not NAME.fullmatch(report["name"]):
+        return f"must have a name of letters, digits, `_`, `.` and `-`, got {report['name']!r}"
+    if report["passed"] is not True:
+        return ""
+    try:
+        model_card(report)
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        return f"does not say what the gate measured ({error!r})"
+    return "" if NAME.fullmatch(str(report["chosen"])) else f"must name a candidate, got {report['chosen']!r}"
 
 
 def version_of(files: dict[str, dict[str, Any]]) -> str:
@@ -80,7 +121,7 @@ def releases(models: str, public: bytes) -> list[dict[str, Any]]:
             uri = store.join(models, name, version)
             if version == "current.json" or not store.exists(store.join(uri, COMMIT_POINT)):
                 continue
-            report = json.loads(store.read(store.join(uri, "report.json")))
+            report = read_report(uri)
             chosen = next(c for c in report["candidates"] if c["name"] == report["chosen"])
             current = pointed is not None and pointed[0].version == version
             found.append(
@@ -122,8 +163,13 @@ def _gather(run: str, report: dict[str, Any], folder: Path) -> dict[str, Path]:
         "report.json": store.join(run, "report.json"),
         "report.html": store.join(run, "report.html"),
     }
-    for name, uri in sources.items():
-        store.fetch(uri, folder / name)
+    try:
+        for name, uri in sources.items():
+            store.fetch(uri, folder / name)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"run must hold its chosen candidate, {error} is missing; compress it again"
+        ) from None
     if store.sha256_file(folder / "model.mar") != report["mar_sha256"]:
         raise RunFailedError(
             f"the report is about another archive than {sources['model.mar']}; run `skylift compress` again"
@@ -164,25 +210,20 @@ def _check_signed(models: str, name: str, version: str, public: bytes) -> None:
     uri = store.join(models, name, version)
     try:
         manifest = store.read(store.join(uri, COMMIT_POINT))
-        signed = json.loads(store.read(store.join(uri, "manifest.sig")))
+        signed = store.read(store.join(uri, "manifest.sig"))
     except FileNotFoundError:
         raise InputError(
             f"`{name}` has no release `{version}`; see `skylift releases --name {name}`"
         ) from None
-    expected = hashlib.sha256(manifest).hexdigest()
-    statement = signed["statement"]
-    right = (statement["name"], statement["version"], statement["manifest_sha256"]) == (
-        name,
-        version,
-        expected,
-    )
-    if not right or not verified(statement, signed["signature"], public):
+    expected = {"name": name, "version": version, "manifest_sha256": hashlib.sha256(manifest).hexdigest()}
+    statement = signed_part(signed, "statement", public, store.join(uri, "manifest.sig"))
+    if any(statement.get(field) != value for field, value in expected.items()):
         raise RunFailedError(f"{uri} is not what was signed; the pointer stays where it is")
 
 
 def main(words: list[str]) -> None:
     """Run `publish`, `list` or `rollback` and print one JSON object."""
-    parser = argparse.ArgumentParser(prog="model_code.release")
+    parser = Arguments(prog="model_code.release")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in ("publish", "list", "rollback"):
         sub = commands.add_parser(command)

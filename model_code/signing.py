@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from model_code.errors import InputError
+from model_code.errors import InputError, RunFailedError
+from model_code.typed_json import parse
 
 ALGORITHM = "ECDSA_SHA_256"
 """KMS's name for it."""
+MOST_BYTES = 1 << 20
+"""Largest signed file; they have a few hundred bytes."""
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -38,16 +43,17 @@ def ensure_key_pair(folder: Path) -> Path:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        partial = folder / f".signing.{os.getpid()}.part"
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".signing.") as file:  # mode 600
             file.write(pem)
-        try:
-            os.link(partial, private)  # the first of two makers wins, the other takes the winner's
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
-    public.write_bytes(public_pem(private))
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, private)  # the first of two makers wins, the other takes the winner's
+    pem = public_pem(private)
+    if not public.exists() or public.read_bytes() != pem:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".signing.", delete=False) as file:
+            file.write(pem)
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(public)  # a node that starts now must not read half of it
     return private
 
 
@@ -73,10 +79,40 @@ def verified(value: Any, signature: str, public: bytes) -> bool:  # noqa: ANN401
             "public key must be ECDSA P-256; give the signing.pub.pem that `skylift release` wrote"
         )
     try:
-        key.verify(base64.b64decode(signature), canonical(value), ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
+        key.verify(base64.b64decode(signature, validate=True), canonical(value), ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError):  # no base64 is no signature either
         return False
     return True
+
+
+def signed_part(content: bytes, part: str, public: bytes, uri: str) -> dict[str, Any]:
+    """Return what a signed file says, which is `{"algorithm", "signature", part}`.
+
+    Args:
+        content: the file's bytes.
+        part: `pointer` or `statement`.
+        public: PEM of the key that must have signed it.
+        uri: where the file lies, for messages.
+
+    Raises:
+        RunFailedError: it is no such file, or not signed by that key.
+    """
+    try:
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"{len(content)} bytes, more than {MOST_BYTES}")
+        signed = parse(content)
+    except ValueError as error:
+        raise RunFailedError(f"{uri} is not JSON ({error}); publish the release again") from None
+    value, signature = (
+        (signed.get(key) for key in (part, "signature")) if isinstance(signed, dict) else (0, 0)
+    )
+    if (
+        not isinstance(value, dict)
+        or not isinstance(signature, str)
+        or not verified(value, signature, public)
+    ):
+        raise RunFailedError(f"{uri} is not signed by this key; give the key that signed it (--key)")
+    return value
 
 
 def _load_private(path: Path) -> ec.EllipticCurvePrivateKey:

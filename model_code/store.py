@@ -10,8 +10,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import quote, unquote_to_bytes
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -19,7 +20,12 @@ from obstore.store import LocalStore, S3Store
 
 from model_code.errors import InputError
 
-SCHEMES = ("file", "s3")
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
+"""What no object can be called: control characters, broken Unicode, the two names that mean folders, and the ending
+of obstore's own unfinished files."""
+LONGEST_NAME = 200
+"""UTF-8 bytes of a name between two slashes: a disk takes 255, and an unfinished file has a longer name."""
 
 
 class ConflictError(RuntimeError):
@@ -27,31 +33,47 @@ class ConflictError(RuntimeError):
 
 
 def join(uri: str, *parts: str) -> str:
-    """Return the URI of something below another one."""
-    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+    """Return the URI of something below another one, by its plain name: `file://` spells some characters as %XX."""
+    names = [part.strip("/") for part in parts]
+    if uri.startswith("file://"):
+        names = [quote(name, errors="surrogatepass") for name in names]
+    return "/".join([uri.rstrip("/"), *names])
 
 
 def local_path(uri: str) -> Path | None:
-    """Return the local path that a URI (or a plain path) stands for, None for a remote one."""
-    parsed = urlparse(uri)
-    if parsed.scheme == "file":
-        return Path(unquote(parsed.path))
-    return Path(uri).absolute() if parsed.scheme == "" else None
+    """Return the local path that a URI (or a plain path) stands for, None for a remote one.
+
+    `?` and `#` are letters like others: what lies in a store has neither query nor fragment.
+
+    Raises:
+        InputError: a `file://` URI with a relative path (or a host's name, which is what it looks like).
+    """
+    scheme, rest = _parted(uri)
+    if scheme == "file":
+        if not rest.startswith("/"):
+            raise InputError(f"uri must be file:///PATH, an absolute path, got `{uri}`; write file:///{rest}")
+        path = Path(os.fsdecode(unquote_to_bytes(rest)))
+    elif scheme:
+        return None
+    else:
+        path = Path(uri).absolute()
+    return Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
 def as_uri(path_or_uri: str) -> str:
     """Return the URI of what may be a plain path.
 
     Raises:
-        InputError: the scheme is neither `file` nor `s3`.
+        InputError: the scheme is neither `file` nor `s3`, or a character is none that a name may have.
     """
     path = local_path(path_or_uri)
     if path is not None:
+        _checked(str(path), path_or_uri)
         return path.as_uri()
-    scheme = urlparse(path_or_uri).scheme
-    if scheme not in SCHEMES:
+    scheme, rest = _parted(path_or_uri)
+    if scheme != "s3" or not rest.partition("/")[0]:
         raise InputError(
-            f"uri must start with file:// or s3://, got `{path_or_uri}`; write a path or an s3:// URI"
+            f"uri must start with file:// or s3://BUCKET, got `{path_or_uri}`; write a path or an s3:// URI"
         )
     return path_or_uri
 
@@ -167,16 +189,36 @@ def _open(uri: str, *, create: bool = False, must_exist: bool = False) -> tuple[
     uri = as_uri(uri)
     path = local_path(uri)
     if path is not None:
+        key = _checked(str(path), uri)
         if must_exist and not path.is_file():  # a folder, or something below a file: not there, as on S3
             raise FileNotFoundError(uri)
+        if create and path.is_dir():
+            raise InputError(f"uri must name a file, `{uri}` is a folder; choose another name")
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
-        return LocalStore(), str(path).lstrip("/")
-    parsed = urlparse(uri)
+        return LocalStore(), key
+    bucket, _, key = _parted(uri)[1].partition("/")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     # obstore reads region, keys, profile-less instance roles and the endpoint from the environment by itself.
     options = {"allow_http": True} if endpoint.startswith("http://") else {}
-    return S3Store(parsed.netloc, client_options=options), parsed.path.lstrip("/")  # type: ignore[arg-type]
+    return S3Store(bucket, client_options=options), _checked(key, uri)  # type: ignore[arg-type]
+
+
+def _parted(uri: str) -> tuple[str, str]:
+    """Return scheme and rest of a URI; no scheme for a plain path, whatever characters it has."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not SCHEME.fullmatch(scheme):
+        return "", uri
+    return scheme.lower(), rest.removeprefix("//")
+
+
+def _checked(key: str, uri: str) -> str:
+    """Return a name that obstore takes; it would refuse another one in words of its own."""
+    if max(len(name.encode(errors="replace")) for name in key.split("/")) > LONGEST_NAME:
+        raise InputError(f"uri must have names of at most {LONGEST_NAME} bytes, got `{uri}`; shorten it")
+    if found := NO_NAME.search(key):
+        raise InputError(f"uri must not hold `{found[0]}`, got `{uri}`; choose another name")
+    return key.strip("/")
 
 
 def _local_etag(content: bytes) -> str:

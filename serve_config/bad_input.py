@@ -9,6 +9,9 @@ from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
+LONGEST = 1000
+"""Most characters of a message: a value that it quotes may be megabytes."""
+
 
 class BadInput(ValueError):  # noqa: N818 - a name that every file of the archive shares
     """A request breaks a rule; the message names field, rule, value received and next step.
@@ -17,7 +20,7 @@ class BadInput(ValueError):  # noqa: N818 - a name that every file of the archiv
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= LONGEST else f"{message[:LONGEST]}…")
         self.status = status
 
 
@@ -73,7 +76,10 @@ def need(parsed: dict[str, Any], name: str, kind: type[T], described: str) -> T:
         BadInput: it is missing or of another type.
     """
     if name not in parsed:
-        raise BadInput(400, f"`{name}` is missing, got {sorted(parsed)[:8]}; send {described} as `{name}`")
+        raise BadInput(
+            400,
+            f"`{name}` is missing, got {[key[:40] for key in sorted(parsed)[:8]]}; send {described} as `{name}`",
+        )
     value = parsed[name]
     if type(value) is not kind:  # not isinstance: true is an int to Python, and is none to a client
         raise BadInput(400, f"`{name}` must be {described}, got {_kind(value)}; correct its type")

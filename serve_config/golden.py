@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,11 @@ def difference(expected: Golden, status: int, content: bytes) -> str | None:
     """Return how an answer differs from the golden one, None where it does not."""
     if status != 200:
         return f"status {status}: {content[:200].decode(errors='replace')}"
-    return _differs(expected.answer, json.loads(content), "answer")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return f"answer is no JSON: {content[:60].decode(errors='replace')}"
+    return _differs(expected.answer, found, "answer")
 
 
 def _differs(expected: object, found: object, where: str) -> str | None:
@@ -44,8 +49,16 @@ def _differs(expected: object, found: object, where: str) -> str | None:
             (d for key in expected if (d := _differs(expected[key], found[key], f"{where}.{key}"))), None
         )
     if _is_number(expected) and _is_number(found):
-        return None if abs(expected - found) <= TOLERANCE else f"{where} is {found}, golden is {expected}"  # type: ignore[operator]
+        same = math.isclose(_number(expected), _number(found), rel_tol=0, abs_tol=TOLERANCE)
+        return None if same else f"{where} is {str(found)[:60]}, golden is {str(expected)[:60]}"
     return None if expected == found else f"{where} is {str(found)[:60]}, golden is {str(expected)[:60]}"
+
+
+def _number(value: Any) -> float:  # noqa: ANN401 - an int or a float, as `_is_number` says
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond every float
+        return math.inf if value > 0 else -math.inf
 
 
 def _is_number(value: object) -> bool:

@@ -43,7 +43,7 @@ def as_plain_request(parsed: dict[str, Any], task: str) -> dict[str, Any]:
     if name == "input_ids" and task == "language-model":
         return {"tokens": data, **plain}
     wanted = "`text` with one string" + (" or `input_ids`" if task == "language-model" else "")
-    raise BadInput(400, f"`inputs[0]` must be {wanted}, got `{name}` with {len(data)} values; rename it")
+    raise BadInput(400, f"`inputs[0]` must be {wanted}, got `{name[:40]}` with {len(data)} values; rename it")
 
 
 def as_pixels(parsed: dict[str, Any], wanted: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -55,7 +55,8 @@ def as_pixels(parsed: dict[str, Any], wanted: tuple[int, int, int]) -> NDArray[n
     name, shape, data = one_tensor(parsed)
     if name != "image" or shape not in ([*wanted], [1, *wanted]):
         raise BadInput(
-            422, f"`inputs[0]` must be `image` of shape {[*wanted]}, got `{name}` of {shape}; resize it"
+            422,
+            f"`inputs[0]` must be `image` of shape {[*wanted]}, got `{name[:40]}` of {str(shape[:8])[:80]}; resize it",
         )
     try:
         pixels = np.asarray(data, np.float32).reshape(wanted)

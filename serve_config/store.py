@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import quote, unquote_to_bytes
 
 import obstore
 from obstore.store import LocalStore, S3Store
 
-from serve_config.errors import InputError
+from serve_config.errors import InputError, ServeFailedError
+
+NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
+"""What no object can be called: control characters, broken Unicode, the two names that mean folders, and the ending
+of obstore's own unfinished files."""
+LONGEST_NAME = 200
+"""UTF-8 bytes of a name between two slashes: a disk takes 255, and an unfinished file has a longer name."""
+MOST_BYTES = 16 << 20
+"""Largest pointer, manifest or signature that is read; they have a few kilobytes."""
 
 
 def join(uri: str, *parts: str) -> str:
-    """Return the URI of something below another one."""
-    return "/".join([uri.rstrip("/"), *parts])
+    """Return the URI of something below another one, by its plain name: `file://` spells some characters as %XX."""
+    names = [quote(part, errors="surrogatepass") if uri.startswith("file://") else part for part in parts]
+    return "/".join([uri.rstrip("/"), *names])
 
 
 def read(uri: str) -> bytes:
@@ -22,12 +32,21 @@ def read(uri: str) -> bytes:
 
     Raises:
         FileNotFoundError: nothing is there.
+        ServeFailedError: it is larger than anything of its kind.
     """
     store, key = _open(uri)
     try:
-        return bytes(obstore.get(store, key).bytes())
+        return _content(obstore.get(store, key), uri)
     except FileNotFoundError:
         raise FileNotFoundError(uri) from None
+
+
+def _content(answer: obstore.GetResult, uri: str) -> bytes:
+    if answer.meta["size"] > MOST_BYTES:
+        raise ServeFailedError(
+            f"{uri} has {answer.meta['size']} bytes, at most {MOST_BYTES} are read; publish it again"
+        )
+    return bytes(answer.bytes())
 
 
 def fetch(uri: str, path: Path) -> None:
@@ -47,19 +66,34 @@ def fetch(uri: str, path: Path) -> None:
 
 
 def _open(uri: str) -> tuple[LocalStore | S3Store, str]:
-    parsed = urlparse(uri)
-    if parsed.scheme in ("", "file"):
-        path = Path(unquote(parsed.path)) if parsed.scheme else Path(uri).absolute()
-        return LocalStore(), str(path).lstrip("/")
-    if parsed.scheme != "s3":
+    # Not urlparse: what lies in a store has neither query nor fragment, `?` and `#` are letters like others.
+    scheme, colon, rest = uri.partition("://")
+    if not colon or scheme == "file":
+        path = Path(os.fsdecode(unquote_to_bytes(rest)) if colon else uri)
+        if colon and not path.is_absolute():
+            raise InputError(
+                f"--models must be file:///PATH, an absolute path, got `{uri}`; write file:///{rest}"
+            )
+        return LocalStore(), _checked(os.path.realpath(path), uri)
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
         raise InputError(
-            f"--models must start with file:// or s3://, got `{uri}`; write a path or an s3:// URI"
+            f"--models must start with file:// or s3://BUCKET, got `{uri}`; write a path or an s3:// URI"
         )
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     # obstore reads region, keys, instance role and endpoint from the environment by itself.
     store = (
-        S3Store(parsed.netloc, client_options={"allow_http": True})
+        S3Store(bucket, client_options={"allow_http": True})
         if endpoint.startswith("http://")
-        else S3Store(parsed.netloc)
+        else S3Store(bucket)
     )
-    return store, parsed.path.lstrip("/")
+    return store, _checked(key, uri)
+
+
+def _checked(key: str, uri: str) -> str:
+    """Return a name that obstore takes; it would refuse another one in words of its own."""
+    if max(len(name.encode(errors="replace")) for name in key.split("/")) > LONGEST_NAME:
+        raise InputError(f"--models must have names of at most {LONGEST_NAME} bytes, got `{uri}`; shorten it")
+    if found := NO_NAME.search(key):
+        raise InputError(f"--models must not hold `{found[0]}`, got `{uri}`; choose another name")
+    return key.strip("/")

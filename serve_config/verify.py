@@ -7,10 +7,9 @@ SHA-256 of its manifest, the manifest names the SHA-256 of every file.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
-import zipfile
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from serve_config import store
+from serve_config.contents import archive_version, check_fields, check_model, parse_object
 from serve_config.errors import InputError, ServeFailedError
 
 SERVED_FILES = ("model.mar", "model.json", "report.json")
 """What a serving node needs of a release; the rest (weights for training, the card) is not fetched."""
+VERSION = re.compile(r"[0-9a-f]{16}")
+"""A release's version, which becomes a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +84,18 @@ def read_pointer(models: str, name: str, key: ec.EllipticCurvePublicKey, least_c
     """
     uri = store.join(models, name, "current.json")
     try:
-        signed = _parse(store.read(uri), uri)
+        signed = parse_object(store.read(uri), uri)
     except FileNotFoundError:
         raise InputError(
             f"--name `{name}` has no release in {models}; publish one with `skylift release`"
         ) from None
     found = _signed_part(signed, "pointer", key, uri)
-    try:
-        pointer = Pointer(name=found["name"], version=found["version"], counter=found["counter"])
-    except KeyError as error:
-        raise ServeFailedError(f"{uri} has no {error}; publish the release again") from None
+    check_fields(found, {"name": str, "version": str, "counter": int}, uri)
+    pointer = Pointer(name=found["name"], version=found["version"], counter=found["counter"])
+    if not VERSION.fullmatch(pointer.version):
+        raise ServeFailedError(
+            f"{uri} names the version `{pointer.version}`, which is none; publish it again"
+        )
     if pointer.name != name:
         raise ServeFailedError(f"{uri} is about `{pointer.name}`, not `{name}`; somebody moved it there")
     if pointer.counter < least_counter:
@@ -110,28 +114,27 @@ def fetch_release(models: str, pointer: Pointer, key: ec.EllipticCurvePublicKey,
     uri = store.join(models, pointer.name, pointer.version)
     try:
         manifest = store.read(store.join(uri, "manifest.json"))
-        signed = _parse(store.read(store.join(uri, "manifest.sig")), uri)
+        signed = parse_object(store.read(store.join(uri, "manifest.sig")), uri)
         _check_statement(_signed_part(signed, "statement", key, uri), pointer, manifest, uri)
-        files = _listed_files(_parse(manifest, uri), pointer, uri)
+        files = _listed_files(parse_object(manifest, uri), pointer, uri)
         folder.mkdir()
         for name in SERVED_FILES:
             store.fetch(store.join(uri, name), folder / name)
             _check_file(folder / name, files[name], uri)
     except FileNotFoundError as error:
         raise ServeFailedError(f"release is not complete: {error} is missing; publish it again") from None
-    report = _parse((folder / "report.json").read_bytes(), uri)
+    report = parse_object((folder / "report.json").read_bytes(), f"{uri}/report.json")
     if report.get("passed") is not True or not report.get("chosen"):
         raise ServeFailedError(f"{uri} did not pass the compression gate; see its report.html")
     if report.get("mar_sha256") != files["model.mar"]["sha256"]:
         raise ServeFailedError(f"{uri} has a report about another archive; publish the release again")
-    model = _parse((folder / "model.json").read_bytes(), uri)
-    if not model.get("golden"):
-        raise ServeFailedError(f"{uri} has no golden inputs in model.json; compress and publish it again")
+    model = parse_object((folder / "model.json").read_bytes(), f"{uri}/model.json")
+    check_model(model, f"{uri}/model.json")
     return Release(
         name=pointer.name,
         version=pointer.version,
         archive=folder / "model.mar",
-        archive_version=_archive_version(folder / "model.mar", pointer.name),
+        archive_version=archive_version(folder / "model.mar", pointer.name),
         model=model,
     )
 
@@ -150,11 +153,14 @@ def _check_statement(statement: dict[str, Any], pointer: Pointer, manifest: byte
 
 
 def _listed_files(manifest: dict[str, Any], pointer: Pointer, uri: str) -> dict[str, dict[str, Any]]:
-    files: dict[str, dict[str, Any]] = manifest.get("files", {})
+    check_fields(manifest, {"files": dict}, uri)
+    files: dict[str, dict[str, Any]] = manifest["files"]
     if hashlib.sha256(canonical(files)).hexdigest()[:16] != pointer.version:
         raise ServeFailedError(f"{uri} lists files of another version; publish the release again")
     if missing := [name for name in SERVED_FILES if name not in files]:
         raise ServeFailedError(f"{uri} does not list {', '.join(missing)}; publish the release again")
+    for name in SERVED_FILES:
+        check_fields(files[name], {"sha256": str}, f"{uri}: {name}")
     return files
 
 
@@ -174,28 +180,8 @@ def _signed_part(
         value: dict[str, Any] = signed[part]
         signature = base64.b64decode(signed["signature"], validate=True)
         key.verify(signature, canonical(value), ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, KeyError, TypeError, binascii.Error):
+        if not isinstance(value, dict):
+            raise TypeError
+    except (InvalidSignature, KeyError, TypeError, ValueError):  # no base64 is no signature either
         raise ServeFailedError(f"{uri} is not signed by the given key ({part}); do not serve it") from None
     return value
-
-
-def _parse(content: bytes, uri: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(content)
-    except ValueError as error:
-        raise ServeFailedError(f"{uri} is not JSON ({error}); publish the release again") from None
-    if not isinstance(parsed, dict):
-        raise ServeFailedError(f"{uri} is not a JSON object; publish the release again")
-    return parsed
-
-
-def _archive_version(archive: Path, name: str) -> str:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            model = json.loads(opened.read("MAR-INF/MANIFEST.json"))["model"]
-            found, version = str(model["modelName"]), str(model["modelVersion"])
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ServeFailedError(f"{archive.name} is not a model archive ({error}); publish it again") from None
-    if found != name:
-        raise ServeFailedError(f"{archive.name} holds the model `{found}`, not `{name}`; publish it again")
-    return version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import socket
@@ -89,9 +90,12 @@ class Memory:
         if self._path is None or not self._path.exists():
             return 0
         try:
-            return int(self._path.read_text())
-        except ValueError:
-            raise InputError(f"--state holds a broken {self._path}; remove that file") from None
+            seen = self._path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--state holds an unreadable {self._path} ({error}); remove it") from None
+        if not re.fullmatch(r"[0-9]{1,18}\s*", seen):
+            raise InputError(f"--state holds a broken {self._path}; remove that file")
+        return int(seen)
 
     def remember(self, counter: int) -> None:
         """Keep a counter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,20 @@ from urllib.error import URLError
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, settings
+
+PROFILES = {"suite": 40, "deep": 2000}
+"""Examples of each property: the same ones every time in the suite, new ones under `SKYLIFT_FUZZ=deep`."""
+for profile, examples in PROFILES.items():
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        derandomize=profile == "suite",
+        database=None,
+        deadline=None,  # a shared machine stalls for seconds
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+settings.load_profile("deep" if os.environ.get("SKYLIFT_FUZZ") == "deep" else "suite")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data for tests, beside the repository; tests that need it skip where it is absent."""

@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_named(word: str) -> None:
         ({"speed": 1}, "unknown setting `speed`"),
         ({"train": {"epoch": 1}}, "unknown setting `train.epoch`; did you mean `train.epochs`?"),
         ({"train": {"epochs": "3"}}, "train.epochs must be int, got '3'"),
-        ({"train": 3}, "train. must be an object, got int"),
+        ({"train": 3}, "train must be an object, got int"),
     ],
 )
 def test_a_wrong_config_file_is_refused(change: dict[str, object], message: str) -> None:

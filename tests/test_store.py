@@ -107,5 +107,5 @@ def test_files_travel_both_ways(root: str, tmp_path: Path) -> None:
 
 def test_other_schemes_are_refused() -> None:
     """A URI that is neither file nor s3 is an input error that names it."""
-    with pytest.raises(InputError, match=r"uri must start with file:// or s3://, got `ftp://x/y`"):
+    with pytest.raises(InputError, match=r"uri must start with file:// or s3://BUCKET, got `ftp://x/y`"):
         store.read("ftp://x/y")

@@ -102,6 +102,6 @@ async def _send(session: aiohttp.ClientSession, url: str, request: Request) -> A
 def _parse(content: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     return parsed if isinstance(parsed, dict) else {"error": content[:200].decode(errors="replace")}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import unquote
 
 from infra.cli.errors import InputError
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+"""How a URI begins; anything else is a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +52,19 @@ def layout(out: str) -> Layout:
     Raises:
         InputError: neither a path nor a `file://` or `s3://` URI, or a path that is a file.
     """
-    parsed = urlparse(out)
-    if parsed.scheme == "s3":
+    scheme = SCHEME.match(out)
+    if out.startswith("s3://") and out.removeprefix("s3://").partition("/")[0]:
         return Layout(root=out.rstrip("/"))
-    if parsed.scheme not in ("", "file") or not out:
+    if not out or (scheme and not out.startswith("file:///")):
         raise InputError(
             f"--out must be a folder or an s3:// URI, got `{out}`; for example --out skylift-out"
         )
-    path = Path(parsed.path if parsed.scheme else out).absolute()
-    if path.exists() and not path.is_dir():
-        raise InputError(f"--out must be a folder, `{path}` is a file; name another one")
+    path = Path(unquote(out.removeprefix("file://")) if scheme else out).absolute()
+    try:
+        if path.exists() and not path.is_dir():
+            raise InputError(f"--out must be a folder, `{path}` is a file; name another one")
+    except OSError as error:
+        raise InputError(
+            f"--out must be a folder, got `{out}` ({error.strerror}); name another one"
+        ) from None
     return Layout(root=str(path))

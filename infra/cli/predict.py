@@ -47,27 +47,35 @@ def read_input(text: str) -> list[tuple[str, Request]]:
         InputError: no such file, or a kind of file that is not known.
     """
     if text == "-":
-        return [(f"-:{n}", line_request(line)) for n, line in numbered(sys.stdin.read())]
+        content = _decoded(sys.stdin.buffer.read(), text)
+        return [(f"-:{n}", line_request(line)) for n, line in numbered(content)]
     path = Path(text)
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:  # a name that no file can have
+        found = False
+    if not found:
         raise InputError(f"input must be a file, not found: `{text}`; give a path, or - for stdin")
     kind = mimetypes.guess_type(path.name)[0] or ""
     if kind.startswith("image/"):
         return [(text, Request(body=path.read_bytes(), content_type=kind))]
     if path.suffix.lower() in (".txt", ".jsonl"):
-        try:
-            content = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"input must be UTF-8, `{text}` is not at byte {error.start}; convert it"
-            ) from None
+        content = _decoded(path.read_bytes(), text)
         return [(f"{text}:{n}", line_request(line)) for n, line in numbered(content)]
     raise InputError(f"input must be an image, .jsonl, .txt or -, got `{text}`; rename or convert it")
 
 
+def _decoded(content: bytes, text: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"input must be UTF-8, `{text}` is not at byte {error.start}; convert it") from None
+
+
 def numbered(content: str) -> list[tuple[int, str]]:
-    """Return the lines that are not blank, with their numbers from 1."""
-    return [(n, line) for n, line in enumerate(content.splitlines(), 1) if line.strip()]
+    """Return the lines that are not blank, with their numbers from 1. Only a line feed ends one: JSON says so."""
+    lines = [line.removesuffix("\r") for line in content.split("\n")]
+    return [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
 
 
 def line_request(line: str) -> Request:

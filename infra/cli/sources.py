@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
 
 from infra.cli.errors import InputError
+from infra.cli.layout import SCHEME
 
 RECIPE_OF_KIND = {"digits": "resnet", "images": "resnet", "text": "bert", "tokens": "gpt"}
 """Kind of source -> the recipe for it."""
@@ -30,16 +30,23 @@ def parse_data(text: str) -> Data:
     Raises:
         InputError: it is none of the forms, or names a local file or folder that is not there.
     """
+    try:
+        return _parsed(text)
+    except OSError as error:  # a name that no file can have
+        raise InputError(f"--data must be {FORMS}, got `{text}` ({error.strerror})") from None
+
+
+def _parsed(text: str) -> Data:
     kind, colon, place = text.partition(":")
     if text == "digits":
         return Data(source=text)
     if colon and kind in ("images", "text", "tokens"):
         if not place:
             raise InputError(f"--data must name a place after `{kind}:`, got `{text}`; write {kind}:PATH")
-        if not urlparse(place).scheme and not Path(place).exists():
+        if not SCHEME.match(place) and not Path(place).exists():
             raise InputError(f"--data must exist, not found: `{place}`; give the right path or s3:// URI")
         return Data(source=text)
-    if urlparse(text).scheme in ("s3", "file") or (Path(text) / "index.json").is_file():
+    if text.startswith(("s3:", "file:")) or (Path(text) / "index.json").is_file():
         return Data(shards=text)
     path = Path(text)
     if path.is_dir():

@@ -137,7 +137,7 @@ def _find(wanted: str, names: Sequence[str], width: int) -> int:
     for place, name in enumerate(names):
         if name.strip().lower() == wanted.strip().lower():
             return place
-    if wanted.isdecimal() and 1 <= int(wanted) <= width:
+    if wanted.isdecimal() and len(wanted) < 10 and 1 <= int(wanted) <= width:
         return int(wanted) - 1
     raise unknown_key("column", wanted, [*(name.strip() for name in names if name.strip()), *numbered(width)])
 

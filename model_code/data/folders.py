@@ -68,6 +68,8 @@ def look_through(root: Path) -> Folder:
         tops = [
             path for top in tops for path in sorted(top.iterdir()) if path.is_dir() and not _hidden(path.name)
         ]
+    for top in tops:
+        _check_name(top)
     files = [(path, top.name) for top in tops for path in _walk(top)]
     looked = [_look(path, label) for path, label in progress(files, "looking", total=len(files))]
     found = sorted((one for one in looked if one), key=lambda one: (one.label, str(one.path)))
@@ -86,6 +88,16 @@ def look_through(root: Path) -> Folder:
     )
 
 
+def _check_name(folder: Path) -> None:
+    """Refuse the name of a class that no index can carry: an archive of another system, unpacked, has such names."""
+    try:
+        folder.name.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"--source images: class folders must have UTF-8 names, got `{folder}`; rename it"
+        ) from None
+
+
 def _walk(top: Path) -> Iterator[Path]:
     """Give every file below a folder, links followed, no folder twice."""
     seen: set[str] = set()
@@ -96,7 +108,9 @@ def _walk(top: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         names[:] = sorted(name for name in names if not _hidden(name))
-        yield from (Path(folder) / name for name in sorted(files) if not _hidden(name))
+        # A pipe or a device would be read without end; a broken link is listed as what it claims to be.
+        paths = (Path(folder) / name for name in sorted(files) if not _hidden(name))
+        yield from (path for path in paths if path.is_file() or not path.exists())
 
 
 def _look(path: Path, label: str) -> Found | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
-import typing
+import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from model_code import store
-from model_code.errors import InputError, unknown_key
+from model_code.errors import InputError
+from model_code.typed_json import build, parse
 
 FORMAT = 1
 """Layout of index and shards. A reader refuses any other number."""
@@ -20,8 +20,11 @@ INDEX_FILE = "index.json"
 TOKENIZER_FILE = "tokenizer.json"
 SPLITS = ("train", "validation", "test")
 
+SHARD_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""Both become paths, of the data set and of the cache: an index from elsewhere must not lead out of them."""
+
 Kind = Literal["images", "text", "tokens"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,7 @@ def from_json(text: str | bytes, where: str = INDEX_FILE) -> DataIndex:
         InputError: no JSON, an unknown or missing field, a wrong type, another format, counts that do not add up.
     """
     try:
-        values = json.loads(text)
+        values = parse(text)
     except ValueError as error:
         raise InputError(f"{where} is not JSON ({error}); write the data set again") from None
     if isinstance(values, dict) and values.get("format") != FORMAT:
@@ -152,7 +155,7 @@ def from_json(text: str | bytes, where: str = INDEX_FILE) -> DataIndex:
             f"{where} must have format {FORMAT}, got {values.get('format')!r}; write the data set again with "
             "this version of skylift"
         )
-    index: DataIndex = _build(DataIndex, values, where)
+    index: DataIndex = build(DataIndex, values, where)
     _check_whole(index, where)
     return index
 
@@ -199,40 +202,20 @@ def _check_whole(index: DataIndex, where: str) -> None:
             raise InputError(
                 f"{where}: splits.{name}.samples must be the sum over its shards, got {split.samples}"
             )
+        for shard in split.shards:
+            _check_shard(shard, f"{where}: shard `{shard.file}` of {name}")
     facts = {"images": index.image, "text": index.text, "tokens": index.tokens}[index.kind]
     if facts is None:
         raise InputError(f"{where}: kind {index.kind} must come with its facts; write the data set again")
 
 
-def _build(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - JSON in, the hinted type out
-    """Return a JSON value as what a type hint asks for."""
-    origin, options = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _build_dataclass(kind, value, path)
-    if origin is types.UnionType:
-        return None if value is None else _build(options[0], value, path)
-    if origin is Literal:
-        if value not in options:
-            raise InputError(f"{path} must be one of {', '.join(options)}, got {value!r}")
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_build(options[0], item, f"{path}[{i}]") for i, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {str(key): _build(options[1], item, f"{path}.{key}") for key, item in value.items()}
-    wanted = (int, float) if kind is float else kind
-    if origin is not None or isinstance(value, bool) is not (kind is bool) or not isinstance(value, wanted):
-        raise InputError(f"{path} must be {getattr(kind, '__name__', kind)}, got {value!r}")
-    return value
-
-
-def _build_dataclass(kind: type[T], value: Any, path: str) -> T:  # noqa: ANN401 - JSON
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must be an object, got {type(value).__name__}")
-    hints = typing.get_type_hints(kind)
-    for key in value:
-        if key not in hints:
-            raise unknown_key("field", f"{path}.{key}", [f"{path}.{name}" for name in hints])
-    try:
-        return kind(**{key: _build(hints[key], item, f"{path}.{key}") for key, item in value.items()})
-    except TypeError as error:
-        raise InputError(f"{path}: {error}") from None
+def _check_shard(shard: Shard, where: str) -> None:
+    if not SHARD_FILE.fullmatch(shard.file):
+        raise InputError(f"{where} must be a plain file name; write the data set again")
+    if not SHA256.fullmatch(shard.sha256):
+        raise InputError(f"{where} must have a SHA-256, got `{shard.sha256}`; write the data set again")
+    if min(shard.samples, shard.bytes, shard.raw_bytes) < 1:
+        raise InputError(
+            f"{where} must have samples and bytes, got {shard.samples} samples, {shard.bytes} and "
+            f"{shard.raw_bytes} bytes; write the data set again"
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from model_code.arguments import Arguments
 from model_code.errors import InputError, unknown_key
 
+NO_DELIMITERS = '"\\\r\n\0'
+"""Characters that quote a cell or end a row."""
 KINDS = ("digits", "images", "text", "tokens")
 
 
@@ -37,7 +39,9 @@ class SourceOptions:
         _zero_or_between("--image-size", self.image_size, 8, 1024)
         _zero_or_between("--block", self.block, 8, 1 << 20)
         _zero_or_between("--vocabulary", self.vocabulary, 257, 1 << 20)
-        if self.delimiter not in ("", "tab") and len(self.delimiter) != 1:
+        if self.delimiter not in ("", "tab") and (
+            len(self.delimiter) != 1 or self.delimiter in NO_DELIMITERS
+        ):
             raise InputError(
                 f"--delimiter must be one character or `tab`, got `{self.delimiter}`; for example ';'"
             )
@@ -49,21 +53,13 @@ def parse_source(source: str) -> tuple[str, str]:
     Raises:
         InputError: another kind, or a place missing or too many.
     """
-    kind, _, place = source.partition(":")
+    kind, colon, place = source.partition(":")
     if kind not in KINDS:
         raise unknown_key("source", source, ["digits", "images:DIR", "text:FILE", "tokens:FILE"])
-    if (kind == "digits") is bool(place):
+    if bool(colon) if kind == "digits" else not place:
         wanted = "digits" if kind == "digits" else f"{kind}:PATH"
         raise InputError(f"--source must be written {wanted}, got `{source}`")
     return kind, place
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as everywhere."""
-
-    def error(self, message: str) -> Any:  # noqa: ANN401 - argparse says NoReturn
-        """Raise what argparse would have printed with its usage."""
-        raise InputError(f"{message}; see python -m model_code.data.write --help")
 
 
 def parse_words(words: list[str]) -> tuple[str, str, SourceOptions]:
@@ -72,7 +68,7 @@ def parse_words(words: list[str]) -> tuple[str, str, SourceOptions]:
     Raises:
         InputError: an unknown word, or a value outside its range.
     """
-    parser = _Parser(prog="model_code.data.write", description="Turn a source into a data set of shards")
+    parser = Arguments(prog="model_code.data.write", description="Turn a source into a data set of shards")
     parser.add_argument("--source", required=True, help="digits, images:DIR, text:FILE or tokens:FILE")
     parser.add_argument("--out", required=True, help="folder or s3:// URI to write below")
     parser.add_argument(

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
@@ -29,6 +30,9 @@ Columns: TypeAlias = dict[str, Array]
 Batch: TypeAlias = dict[str, Any]
 """Rows of a data set: arrays of N rows by name; `text` is a list of N strings instead."""
 
+AGAIN = "delete the data set's folder and write it again"
+MOST_HEADER = 1 << 16
+"""Bytes that a shard's content may be longer than its columns: names, types and shapes."""
 LEVEL = 6
 """zstd level: beyond it tokens and text shrink by little and writing takes twice as long."""
 
@@ -57,10 +61,30 @@ def decode(content: bytes, shard: Shard, where: str) -> Columns:
     if found != shard.sha256:
         raise InputError(
             f"shard `{where}` must have SHA-256 {shard.sha256[:12]}…, got {found[:12]}… ({len(content)} of "
-            f"{shard.bytes} bytes): it was altered or cut short; delete the data set's folder and write it again"
+            f"{shard.bytes} bytes): it was altered or cut short; {AGAIN}"
         )
-    columns: Columns = load_safetensors(zstd.decompress(content))
+    try:
+        raw = zstd.ZstdDecompressor().decompress(content, max_length=shard.raw_bytes + MOST_HEADER)
+        columns: Columns = load_safetensors(raw)
+        whole = _is_whole(columns, shard.samples)
+    except (zstd.ZstdError, SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"shard `{where}` is no zstd of safetensors ({error}); {AGAIN}") from None
+    if not whole:
+        raise InputError(f"shard `{where}` must hold columns of {shard.samples} rows each; {AGAIN}")
     return columns
+
+
+def _is_whole(columns: Columns, rows: int) -> bool:
+    """Tell whether every column has so many rows, and the texts lie end to end."""
+    plain = {name: column for name, column in columns.items() if name not in ("text", "offset")}
+    if "id" not in plain or any(column.ndim < 1 or len(column) != rows for column in plain.values()):
+        return False
+    if "text" not in columns and "offset" not in columns:
+        return True
+    text, offset = columns["text"], columns["offset"]
+    if text.ndim != 1 or text.dtype != np.uint8 or offset.shape != (rows + 1,) or offset.dtype != np.int64:
+        return False
+    return bool(offset[0] == 0 and offset[-1] == len(text) and (np.diff(offset) >= 0).all())
 
 
 def count(columns: Columns) -> int:

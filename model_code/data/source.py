@@ -62,7 +62,7 @@ def progress(items: Iterable[T], doing: str, total: int | None = None) -> Iterat
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return class names sorted: by value where all are whole numbers, else as text."""
     distinct = set(names)
-    numeric = all(name.removeprefix("-").isdecimal() for name in distinct)
+    numeric = all(name.removeprefix("-").isdecimal() and len(name) < 20 for name in distinct)
     return tuple(sorted(distinct, key=lambda name: (int(name) if numeric else 0, name)))
 
 

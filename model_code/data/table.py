@@ -18,6 +18,8 @@ DELIMITERS = ",\t;|"
 """Tried in this order; the file's name may put the tab first."""
 SAMPLE_CHARACTERS = 4 << 20
 """Beginning of the file that the guess is made from."""
+MOST_COLUMNS = 1000
+"""Most columns: a file whose every row has a key of its own would cost their square."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,10 @@ def open_table(path: Path, delimiter: str = "") -> Table:
         raise InputError(
             f"--source text: must have a label and a text column, `{path}` has 1 column; separate them by "
             "commas or tabs, or set --delimiter"
+        )
+    if width > MOST_COLUMNS:
+        raise InputError(
+            f"--source text: must have at most {MOST_COLUMNS} columns, `{path}` has {width}; leave some out"
         )
     return Table(path=path, encoding=encoding, dialect=dialect, width=width)
 
@@ -156,7 +162,7 @@ def _is_json(path: Path, sample: str) -> bool:
         return True
     try:
         return isinstance(json.loads(first), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -174,26 +180,43 @@ def _json_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, objec
                 continue
             try:
                 row = json.loads(content)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield line, f"no JSON ({error})"
                 continue
-            yield line, row if isinstance(row, dict) else "no JSON object"
+            yield line, _object(row)
 
 
 def _json_array(path: Path, content: str) -> Iterator[tuple[int, dict[str, object] | str]]:
     try:
         rows = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"--source text: must be JSON lines or one JSON array, `{path}` is not: {error}"
         ) from None
     for number, row in enumerate(rows, start=1):
-        yield number, row if isinstance(row, dict) else "no JSON object"
+        yield number, _object(row)
+
+
+def _object(row: object) -> dict[str, object] | str:
+    """Return a row that is an object of Unicode text, else what is wrong with it: JSON can spell half a character."""
+    if not isinstance(row, dict):
+        return "no JSON object"
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair"
+    except RecursionError:
+        return "no JSON (too many levels)"
+    return row
 
 
 def _json_names(path: Path, encoding: str) -> tuple[str, ...]:
     keys = (row for _, row in _json_rows(path, encoding) if isinstance(row, dict))
     names = tuple(dict.fromkeys(itertools.chain.from_iterable(keys)))
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"--source text: must have at most {MOST_COLUMNS} different keys, `{path}` has {len(names)}; leave some out"
+        )
     if len(names) < 2:
         raise InputError(
             f"--source text: must hold JSON objects with a label and a text, `{path}` has keys: "
