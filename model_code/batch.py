@@ -17,7 +17,7 @@ from typing import Any
 
 from model_code import store
 from model_code.data.read import ShardReader
-from model_code.errors import RunFailedError
+from model_code.errors import InputError, RunFailedError
 from model_code.gathered import Gathered, find_gathered, gather
 from model_code.identity import code_digest
 from model_code.packaged import Predictor, load_packaged
@@ -68,6 +68,11 @@ class BatchJob:
             RunFailedError: the release is not what was signed.
         """
         self._asked, self._team = asked, team
+        folder = store.local_path(store.as_uri(asked.out))
+        if folder and folder.is_dir() and not asked.out.endswith("/"):
+            raise InputError(
+                f"--out must be a file, `{asked.out}` is a folder; write {asked.out}/ for one below it"
+            )
         found = team.from_leader("release", lambda: asdict(find_release(asked.release, asked.public_key)))
         self._release = Released(**found)
         self._reader = ShardReader(asked.data, asked.split)
