@@ -9,6 +9,7 @@ A trainer says in one line why it stops; torchrun would bury that line under a r
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -23,6 +24,11 @@ def main(words: list[str]) -> int:
         run(parse_args(words))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
+        if failure.exitcode < 0:  # it could not say so itself
+            killer = signal.Signals(-failure.exitcode).name
+            sys.stderr.write(
+                f"error: process {failure.local_rank} was killed by {killer}; start the same again\n"
+            )
         return 2 if failure.exitcode == 2 else 1
     except SignalException as error:
         return 128 + int(error.sigval)

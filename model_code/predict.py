@@ -1,113 +1,84 @@
-"""Answer a data set's held-out split with a release itself, without a server.
+"""Answer a split of a data set with a release itself, without a server; by one process or, under torchrun, by many.
 
-python -m model_code.predict --release URI --data URI --out FILE
+python -m model_code.predict --release URI --public-key PEM --data URI --out URI
+torchrun --standalone --nproc-per-node 2 -m model_code.predict …
+
+A run that was killed goes on from the ranges that are done, with any number of processes, and ends with the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import os
+import signal
+import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
-from model_code import store
 from model_code.arguments import Arguments
-from model_code.data.index import load_index
-from model_code.data.read import ShardReader
+from model_code.batch import RANGE, Batch, BatchJob
 from model_code.errors import InputError, RunFailedError, run_stage
-from model_code.packaged import load_packaged
-from model_code.samples import sample_requests
-from model_code.typed_json import parse
-
-AT_ONCE = 8
-"""Requests answered together, as a server batches them."""
+from model_code.team import Team
 
 
-def predict(release: str, data: str, split: str, out: Path, *, device: str, threads: int) -> dict[str, Any]:
-    """Write one JSON line a sample: id, content_type, body (base64), truth, answer. Return counts and seconds.
-
-    Raises:
-        InputError: no such release or split.
-        RunFailedError: the archive is not the one in the manifest, or it refused a sample.
-    """
-    begun = time.monotonic()
-    index = load_index(data)
-    if split not in index.splits:
-        raise InputError(f"split must be one of {', '.join(index.splits)}, got `{split}`; give --split test")
-    with tempfile.TemporaryDirectory(prefix="skylift-predict-") as folder:
-        mar = fetch_archive(release, Path(folder))
-        predictor = load_packaged(mar, Path(folder) / "unpacked", device=device, threads=threads)
-        reader = ShardReader(data, split, cache_dir=None, cache_bytes=0)
-        samples = list(sample_requests(reader, index, data))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-        correct = 0
-        with partial.open("w") as file, Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task("predict", total=len(samples))
-            for start in range(0, len(samples), AT_ONCE):
-                some = samples[start : start + AT_ONCE]
-                answers = predictor.answer([(sample.body, sample.content_type) for sample in some])
-                for sample, (status, answer) in zip(some, answers, strict=True):
-                    if status != 200:
-                        raise RunFailedError(f"the release refused sample {sample.id}: {status} {answer}")
-                    correct += sample.truth is not None and answer["label"] == sample.truth
-                    line = {
-                        "id": sample.id,
-                        "content_type": sample.content_type,
-                        "body": base64.b64encode(sample.body).decode(),
-                        "truth": sample.truth,
-                        "answer": answer,
-                    }
-                    file.write(json.dumps(line) + "\n")
-                progress.advance(bar, len(some))
-        partial.replace(out)
-    return {
-        "samples": len(samples),
-        "correct": correct if index.classes else None,
-        "out": str(out),
-        "seconds": time.monotonic() - begun,
-    }
-
-
-def fetch_archive(release: str, folder: Path) -> Path:
-    """Fetch a release's archive and check it against the manifest."""
-    mar = folder / "model.mar"
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Make SIGTERM leave by the way of an exception meanwhile, so that temporary folders go."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        manifest = store.read(store.join(release, "manifest.json"))
-        store.fetch(store.join(release, "model.mar"), mar)
-    except FileNotFoundError:
-        raise InputError(
-            f"release must be a published version, none at `{release}`; see `skylift releases`"
-        ) from None
-    try:
-        listed = parse(manifest)["files"]["model.mar"]["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunFailedError(f"{release}/manifest.json is no manifest ({error}); publish it again") from None
-    if store.sha256_file(mar) != listed:
-        raise RunFailedError(
-            f"{release}/model.mar is not the archive in its manifest; nothing of it was loaded"
-        )
-    return mar
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main(words: list[str]) -> None:
-    """Predict and print one JSON object."""
+    """Predict and print one JSON object (rank 0)."""
+    asked, device = _arguments(words)
+    team = Team(device)
+    try:
+        job = BatchJob(asked, team)
+        with exit_on_sigterm(), tempfile.TemporaryDirectory(prefix="skylift-predict-") as folder:
+            result = job.run(Path(folder))
+    except RunFailedError:
+        if not team.first_to("fail"):  # all ranks find the same disk full: one of them says so
+            sys.exit(1)
+        raise
+    if team.leads:
+        print(json.dumps(result))  # noqa: T201 - the stage's result
+
+
+def _arguments(words: list[str]) -> tuple[Batch, str]:
     parser = Arguments(prog="model_code.predict")
-    parser.add_argument("--release", required=True, help="URI of the version's folder")
+    parser.add_argument(
+        "--release", required=True, help="URI of a version's folder, or of a model's: its current one"
+    )
+    parser.add_argument(
+        "--public-key", type=Path, required=True, help="signing.pub.pem of who signed the release"
+    )
     parser.add_argument("--data", required=True, help="URI of the shards")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--out", type=Path, required=True, help="JSON lines file to write")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--out", required=True, help="URI of the JSON lines to write; FOLDER/: the name is made"
+    )
+    parser.add_argument("--range", type=int, default=RANGE, help="samples that are done and kept together")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each process")
+    parser.add_argument("--keep-parts", action="store_true", help="leave <out>.parts/ when all is gathered")
     args = parser.parse_args(words)
-    result = predict(args.release, args.data, args.split, args.out, device=args.device, threads=args.threads)
-    print(json.dumps(result))  # noqa: T201 - the stage's result
+    for option, value in (("--range", args.range), ("--threads", args.threads)):
+        if value < 1:
+            raise InputError(f"{option} must be 1 or more, got {value}; leave it out for the default")
+    return Batch(
+        release=args.release,
+        public_key=args.public_key,
+        data=args.data,
+        split=args.split,
+        out=args.out,
+        range_size=args.range,
+        threads=args.threads,
+        keep_parts=args.keep_parts,
+    ), args.device
 
 
 if __name__ == "__main__":

@@ -60,3 +60,24 @@ class TrainProgress(Bar):
     def step(self, done: int, loss: float, speed: float) -> None:
         """Show the state after a step."""
         self._bar.update(self._task, completed=done, loss=loss, speed=speed)
+
+
+class PredictProgress(Bar):
+    """The bar of a batch prediction, in ranges; shown by rank 0 only, while every rank may say something."""
+
+    def __init__(self, *, ranges: int, shown: bool) -> None:
+        """Start a bar of `ranges`."""
+        columns = (
+            TextColumn("predict"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("ranges"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        super().__init__(Console(stderr=True), columns, shown=shown)
+        self._task = self._bar.add_task("predict", total=ranges)
+
+    def at(self, done: int) -> None:
+        """Show how many ranges are done."""
+        self._bar.update(self._task, completed=done)

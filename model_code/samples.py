@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -36,18 +37,23 @@ class SampleRequest:
     """The right class; None for language models."""
 
 
-def sample_requests(reader: ShardReader, index: DataIndex, uri: str) -> Iterator[SampleRequest]:
-    """Give every sample of a reader's split, in stored order."""
-    tokenizer = (
-        Tokenizer.from_str(store.read(store.join(uri, "tokenizer.json")).decode()) if index.tokens else None
-    )
-    for batch in reader.batches(READ_AT_ONCE):
+def sample_requests(
+    reader: ShardReader, index: DataIndex, uri: str, first: int = 0, last: int | None = None
+) -> Iterator[SampleRequest]:
+    """Give the samples of a reader's split in stored order: all, or those from `first` up to, not including, `last`."""
+    tokenizer = _tokenizer(uri) if index.tokens else None
+    for batch in reader.between(first, len(reader) if last is None else last, READ_AT_ONCE):
         for row in range(len(batch["id"])):
             body, content_type = request_of(batch, row, tokenizer)
             truth = index.classes[int(batch["label"][row])] if index.classes else None
             yield SampleRequest(
                 id=f"{int(batch['id'][row]):016x}", body=body, content_type=content_type, truth=truth
             )
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(uri: str) -> Tokenizer:
+    return Tokenizer.from_str(store.read(store.join(uri, "tokenizer.json")).decode())
 
 
 def request_of(batch: Batch, row: int, tokenizer: Tokenizer | None) -> tuple[bytes, str]:

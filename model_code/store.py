@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -154,6 +155,29 @@ def upload(path: Path, uri: str) -> None:
     """Copy a local file to an object (in parts when it is large)."""
     store, key = _open(uri, create=True)
     obstore.put(store, key, path)
+
+
+def remove(uri: str) -> None:
+    """Delete an object; one that is not there is none to delete."""
+    store, key = _open(uri)
+    with suppress(FileNotFoundError):
+        obstore.delete(store, key)
+
+
+def sha256(uri: str) -> str:
+    """Return an object's SHA-256 in hexadecimal, read piece by piece.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    store, key = _open(uri, must_exist=True)
+    digest = hashlib.sha256()
+    try:
+        for chunk in obstore.get(store, key).stream(min_chunk_size=1 << 20):
+            digest.update(chunk)
+    except FileNotFoundError:
+        raise FileNotFoundError(uri) from None
+    return digest.hexdigest()
 
 
 def exists(uri: str) -> bool:

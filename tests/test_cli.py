@@ -46,6 +46,12 @@ BAD_COMMANDS = {
     "compress --run x train.epochs=3": "must begin with compress., got `train.epochs=3`; train again with it",
     "piepline": "No such command 'piepline'. Did you mean 'pipeline'?",
     "predict none.png --url https://127.0.0.1:1 --name m": "input must be a file, not found: `none.png`",
+    "predict --name m": "INPUTS must be given to ask a server",
+    "predict a.png --name m": "--url must be given to ask a server",
+    "predict a.png --url x --name m --split test": "--split must not be given with INPUTS, got `test`; give",
+    "predict --batch digits --name m --url x": "--url must not be given with --batch, got `x`; leave it out",
+    "predict a.png --batch digits --name m": "INPUTS must not be given with --batch, got `a.png`; leave it out",
+    "predict --batch none --name m": "--data must be digits, images:DIR, text:FILE, tokens:FILE",
     "rollback": "Missing option '--name'",
     "rollback --name m": "`m` has no earlier release to go back to",
     "release --run none": "run must have a gate report, none in none",
@@ -103,8 +109,22 @@ def test_every_stage_has_its_command_line() -> None:
         *(PYTHON, "-m", "model_code.compress", "--run", "/r", "--serve-files", str(stages.SERVE_FILES)),
         *("--name", "m", "compress.rounds=0"),
     ]
-    assert stages.offline_command("/m/v", "/d", Path("/o")) == [
-        *(PYTHON, "-m", "model_code.predict", "--release", "/m/v", "--data", "/d", "--out", "/o")
+    offline = [
+        "--release",
+        "/m/v",
+        "--public-key",
+        "/out/keys/signing.pub.pem",
+        "--data",
+        "/d",
+        "--split",
+        "test",
+    ]
+    assert stages.offline_command(where, "/m/v", "/d", Path("/o")) == [
+        *(PYTHON, "-m", "model_code.predict", *offline, "--out", "/o", "--device", "cpu")
+    ]
+    assert stages.batch_command(where, "/m/v", "/d", "test", "s3://b/o", 3) == [
+        *(PYTHON, "-m", "model_code.launch", "--standalone", "--nproc-per-node", "3"),
+        *("-m", "model_code.predict", *offline, "--out", "s3://b/o"),
     ]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE
@@ -31,8 +29,9 @@ from infra.cli.options import (
     Workers,
     words,
 )
+from infra.cli.output import print_json, progress
 from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline, train_stage
-from infra.cli.predict import predict_inputs
+from infra.cli.predict_command import predict
 from infra.cli.settings import settings_of, split_settings, tolerance_setting
 from infra.cli.sources import parse_data, recipe_for
 from infra.cli.summary import closing_table, megabytes, number
@@ -41,8 +40,6 @@ HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, rele
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """The words that a command does not know are settings (`train.epochs=3`), checked by the stage that owns them."""
-
-progress = Console(stderr=True)
 
 
 @app.command(context_settings=SETTINGS)
@@ -230,31 +227,7 @@ def serve(
         processes.stop(child)
 
 
-@app.command()
-def predict(
-    inputs: Annotated[
-        list[str], typer.Argument(help="Images, .jsonl (a request a line), .txt (a text a line), or -.")
-    ],
-    url: Annotated[str, typer.Option(help="The server, as https://127.0.0.1:8443.")],
-    name: Annotated[str, typer.Option(help="The model's name.")],
-    ca: Annotated[
-        Path | None, typer.Option(help="Certificate to trust, as `skylift serve` printed it.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 16,
-) -> None:
-    """Ask a server: one JSON line an input, in the inputs' order."""
-    failed = 0
-    for line in predict_inputs(inputs, f"{url.rstrip('/')}/predictions/{name}", ca, concurrency, progress):
-        failed += line["status"] != 200
-        print_json(line)
-    if failed:
-        raise RunFailedError(f"{failed} of the requests failed; see `status` and `answer` above")
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object on a line of stdout: data, not a message."""
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+app.command()(predict)
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
     compressed = story.run("compress", stages.compress_command(run_uri, options.name, compression))
     published = story.run("release", stages.release_command("publish", where, ["--run", run_uri]))
     offline = where.local / "offline" / f"{published['version']}.jsonl"
-    story.run("predict offline", stages.offline_command(published["uri"], shards, offline))
+    story.run("predict offline", stages.offline_command(where, published["uri"], shards, offline))
     with story.served(options, published["name"]) as node:
         serving = serve_held_out(story, options, node, offline)
         if options.keep:

@@ -54,14 +54,41 @@ def release_command(verb: str, where: Layout, words: list[str]) -> list[str]:
     )
 
 
-def offline_command(release: str, shards: str, out: Path) -> list[str]:
-    """Answer the test split with the release itself, without a server."""
-    return python_module("model_code.predict", "--release", release, "--data", shards, "--out", str(out))
+def predict_words(where: Layout, release: str, shards: str, split: str, out: str) -> list[str]:
+    """Answer a split with a release itself, without a server."""
+    words = ["--release", release, "--public-key", public_key(where), "--data", shards, "--split", split]
+    return ["model_code.predict", *words, "--out", out]
+
+
+def offline_command(where: Layout, release: str, shards: str, out: Path) -> list[str]:
+    """Answer the test split with a release in one process, on the CPU."""
+    return python_module(*predict_words(where, release, shards, "test", str(out)), "--device", "cpu")
+
+
+def batch_command(where: Layout, release: str, shards: str, split: str, out: str, nproc: int) -> list[str]:
+    """Answer a split with a release by torchrun, `nproc` processes on this machine."""
+    torchrun = ["model_code.launch", "--standalone", "--nproc-per-node", str(nproc), "-m"]
+    return python_module(*torchrun, *predict_words(where, release, shards, split, out))
+
+
+BATCH_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+"""One thread a replica whatever their number, so that all give the same bytes; more processes use more cores."""
+
+
+def public_key(where: Layout) -> str:
+    """Return the path of the key that releases are checked with."""
+    return str(where.keys / "signing.pub.pem")
 
 
 def serve_command(where: Layout, name: str, words: list[str]) -> list[str]:
     """Serve a model's current release."""
-    public_key = str(where.keys / "signing.pub.pem")
     return python_module(
-        "serve_config.node", "--models", where.models, "--name", name, "--public-key", public_key, *words
+        "serve_config.node",
+        "--models",
+        where.models,
+        "--name",
+        name,
+        "--public-key",
+        public_key(where),
+        *words,
     )

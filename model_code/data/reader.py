@@ -11,7 +11,7 @@ from threading import Lock
 
 from model_code import store
 from model_code.data.cache import DiskCache, default_folder
-from model_code.data.index import DataIndex, Shard, Split, load_index
+from model_code.data.index import DataIndex, Split, load_index
 from model_code.data.shards import Batch, Columns, decode, join_batches, take
 from model_code.errors import InputError, unknown_key
 
@@ -87,18 +87,14 @@ class ShardReader:
         shard = self.split.shards[number]
         where = store.join(self.uri, shard.file)
         try:
-            return decode(self._bytes(where, shard), shard, where)
+            if self.cache is None:
+                return decode(store.read(where), shard, where)
+            try:
+                return decode(self.cache.read(where, shard), shard, where)
+            except InputError:  # a damaged copy in the cache says nothing about the original
+                return decode(self.cache.reread(where, shard), shard, where)
         except FileNotFoundError:
             raise InputError(f"shard `{where}` is missing; write the data set again") from None
-        except InputError:
-            # A damaged copy in the cache says nothing about the original: fetch it once more.
-            if self.cache is None or not self.cache.drop(shard):
-                raise
-        try:
-            return decode(self._bytes(where, shard), shard, where)
-        except InputError:
-            self.cache.drop(shard)
-            raise
 
     def batches(self, size: int, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
         """Yield this rank's samples once, in the data set's order, `size` at a time (the last may be smaller).
@@ -106,6 +102,10 @@ class ShardReader:
         The ranks' parts are contiguous, differ by at most one sample, and none is dropped or read twice.
         """
         first, last = (len(self) * r // world_size for r in (rank, rank + 1))
+        return self.between(first, last, size)
+
+    def between(self, first: int, last: int, size: int) -> Iterator[Batch]:
+        """Yield the samples from `first` up to, not including, `last`, `size` at a time (the last may be smaller)."""
         starts = [0, *itertools.accumulate(shard.samples for shard in self.split.shards)]
         wanted = [n for n in range(len(self.split.shards)) if starts[n] < last and starts[n + 1] > first]
         with ThreadPoolExecutor(1, thread_name_prefix="shards") as ahead:
@@ -124,9 +124,6 @@ class ShardReader:
                         held = []
             if held:
                 yield join_batches(held)
-
-    def _bytes(self, where: str, shard: Shard) -> bytes:
-        return self.cache.read(where, shard) if self.cache else store.read(where)
 
 
 def read_all(uri: str, split: str) -> Batch:
