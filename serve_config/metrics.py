@@ -47,6 +47,11 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "skylift_ready", "1 where the node is ready", float(self.rollout.unready() is None)
         )
+        counter = GaugeMetricFamily(
+            "skylift_pointer_counter", "Highest counter of the pointer that was seen", labels=["name"]
+        )
+        counter.add_metric([self._name], float(self.rollout.memory.counter))
+        yield counter
         info = GaugeMetricFamily(
             "skylift_model_info", "The release that is served", labels=["name", "version"]
         )

@@ -31,7 +31,9 @@ class Rollout:
         self, settings: Settings, key: ec.EllipticCurvePublicKey, plan: Plan, front: Front, memory: Memory
     ) -> None:
         self._settings, self._key, self._plan = settings, key, plan
-        self._front, self._memory = front, memory
+        self._front = front
+        self.memory = memory
+        """What outlives the node."""
         self._slots: list[Slot] = []
         self._folders = 0
         self._restarts = 0
@@ -172,7 +174,7 @@ class Rollout:
         return release, place
 
     def _fetcher(self, version: str, folder: Path) -> Callable[[], Release]:
-        named = Pointer(name=self._settings.name, version=version, counter=self._memory.counter)
+        named = Pointer(name=self._settings.name, version=version, counter=self.memory.counter)
         return lambda: fetch_release(self._settings.models, named, self._key, folder)
 
     def _slot(self, place: Place, release: Release) -> Slot:
@@ -186,7 +188,7 @@ class Rollout:
 
     def _keep(self, slot: Slot) -> None:
         self.served = slot
-        self._memory.remember_good(slot.release.version)
+        self.memory.remember_good(slot.release.version)
         log(f"{slot.release.version} is served")
 
     async def _remove(self, slot: Slot) -> None:
