@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from model_code import store
@@ -54,36 +55,102 @@ def read_pointer(models: str, name: str, public: bytes) -> tuple[Pointer, str] |
     return pointer, etag
 
 
-def move_pointer(models: str, name: str, version: str, key: Path) -> Pointer:
-    """Point at a version: a publication, or a rollback (a new pointer to an old version).
+def move_pointer(models: str, name: str, version: str, key: Path, percentage: int | None = None) -> Pointer:
+    """Point at a published version, on all nodes or on a share of them.
+
+    Raises:
+        InputError: there is no release that the other nodes could keep.
+        RunFailedError: a rollout of another release is open, or somebody else moved the pointer in between; nothing
+            was changed.
+    """
+    return _swap(models, name, key, lambda before: published(before, name, version, percentage))
+
+
+def promote(models: str, name: str, key: Path) -> Pointer:
+    """Give the release of the open rollout to all nodes.
+
+    Raises:
+        InputError: no rollout is open.
+        RunFailedError: somebody else moved the pointer in between; nothing was changed.
+    """
+    return _swap(models, name, key, lambda before: promoted(before, name))
+
+
+def abort(models: str, name: str, key: Path) -> Pointer:
+    """Close the open rollout: all nodes serve the release before it.
+
+    Raises:
+        InputError: no rollout is open.
+        RunFailedError: somebody else moved the pointer in between; nothing was changed.
+    """
+    return _swap(models, name, key, lambda before: aborted(before, name))
+
+
+def move_back(models: str, name: str, version: str, key: Path) -> Pointer:
+    """Point all nodes at an earlier version: a new pointer to an old version. An open rollout ends with it.
 
     Raises:
         RunFailedError: somebody else moved the pointer in between; nothing was changed.
     """
-    found = read_pointer(models, name, public_pem(key))
-    before, etag = found if found else (None, "")
-    if before and before.version == version:
-        return before
-    past = (
-        (before.version, *(v for v in before.previous if v not in (version, before.version)))
-        if before
-        else ()
-    )
-    after = Pointer(
-        name=name, version=version, counter=before.counter + 1 if before else 1, previous=past[:KEPT_PREVIOUS]
-    )
-    fields = json.loads(json.dumps(asdict(after)))
-    content = json.dumps(
-        {"algorithm": ALGORITHM, "pointer": fields, "signature": sign(fields, key)}, indent=2
-    ).encode()
-    uri = pointer_uri(models, name)
-    try:
-        store.replace(uri, content, etag) if before else store.create(uri, content)
-    except store.ConflictError:
+    return _swap(models, name, key, lambda before: rolled_back(before, name, version))
+
+
+def published(before: Pointer | None, name: str, version: str, percentage: int | None) -> Pointer:
+    """Return the pointer after a publication.
+
+    Args:
+        before: the one that it follows.
+        name: the model's name.
+        version: what was published.
+        percentage: share of the nodes; None: all of them, or what it is where this release is pointed at already.
+    """
+    if before is None:
+        if percentage not in (None, 100):
+            raise InputError(
+                f"--percentage must be 100 for the first release of `{name}`, got {percentage}: the other nodes have "
+                "none to keep; leave it out"
+            )
+        return Pointer(name=name, version=version, counter=1)
+    if before.version == version:
+        wanted = before.percentage if percentage is None else percentage
+        if wanted < 100 and not before.previous:
+            raise InputError(
+                f"--percentage must be 100, got {percentage}: `{name}` has no earlier release that the other nodes "
+                "could serve; leave it out"
+            )
+        return _after(before, version, before.previous, wanted)
+    if before.percentage < 100:
         raise RunFailedError(
-            f"another publisher moved {uri} first; look at `skylift releases`, then try again"
-        ) from None
-    return after
+            f"`{name}` has an open rollout of {before.version} to {before.percentage} % of the nodes; end it first: "
+            f"`skylift promote --name {name}` or `skylift abort --name {name}`"
+        )
+    return _after(before, version, (before.version, *before.previous), percentage or 100)
+
+
+def promoted(before: Pointer | None, name: str) -> Pointer:
+    """Return the pointer after a promotion."""
+    found = _open_rollout(before, name, "promote")
+    return _after(found, found.version, found.previous, 100)
+
+
+def aborted(before: Pointer | None, name: str) -> Pointer:
+    """Return the pointer after an abortion. The aborted release is none that a rollback would go back to."""
+    found = _open_rollout(before, name, "abort")
+    return _after(found, found.previous[0], found.previous[1:], 100)
+
+
+def rolled_back(before: Pointer | None, name: str, version: str) -> Pointer:
+    """Return the pointer after a rollback. What an open rollout was about is forgotten, as by `aborted`."""
+    if before is None:
+        raise InputError(f"`{name}` has no release; publish one with `skylift release`")
+    if before.percentage == 100:
+        return _after(before, version, (before.version, *before.previous), 100)
+    if version == before.version:
+        raise InputError(
+            f"--version must be an earlier release, `{version}` is being rolled out; "
+            f"write `skylift promote --name {name}`"
+        )
+    return _after(before, version, before.previous, 100)
 
 
 def rollback_target(pointer: Pointer | None, name: str, wanted: str) -> str:
@@ -99,3 +166,55 @@ def rollback_target(pointer: Pointer | None, name: str, wanted: str) -> str:
             f"`{name}` has no earlier release to go back to; see `skylift releases --name {name}`"
         )
     return pointer.previous[0]
+
+
+def shares(pointer: Pointer | None) -> dict[str, int]:
+    """Return what share of the nodes serves which version, in per cent: two of them while a rollout is open."""
+    if pointer is None:
+        return {}
+    if pointer.percentage == 100 or not pointer.previous:
+        return {pointer.version: 100}
+    return {pointer.version: pointer.percentage, pointer.previous[0]: 100 - pointer.percentage}
+
+
+def _open_rollout(before: Pointer | None, name: str, verb: str) -> Pointer:
+    if before is None or before.percentage == 100 or not before.previous:
+        raise InputError(
+            f"`{name}` must have an open rollout to {verb}, it has none; see `skylift releases --name {name}`"
+        )
+    return before
+
+
+def _after(before: Pointer, version: str, past: Sequence[str], percentage: int) -> Pointer:
+    """Return the next pointer, or the same where it would say the same."""
+    if (version, percentage) == (before.version, before.percentage):
+        return before
+    previous = tuple(dict.fromkeys(old for old in past if old != version))[:KEPT_PREVIOUS]
+    return replace(
+        before,
+        version=version,
+        counter=before.counter + 1,
+        previous=previous,
+        percentage=percentage,
+    )
+
+
+def _swap(models: str, name: str, key: Path, change: Callable[[Pointer | None], Pointer]) -> Pointer:
+    """Change the pointer as it was read, or not at all."""
+    found = read_pointer(models, name, public_pem(key))
+    before, etag = found if found else (None, "")
+    after = change(before)
+    if after is before:
+        return after
+    fields = json.loads(json.dumps(asdict(after)))
+    content = json.dumps(
+        {"algorithm": ALGORITHM, "pointer": fields, "signature": sign(fields, key)}, indent=2
+    ).encode()
+    uri = pointer_uri(models, name)
+    try:
+        store.replace(uri, content, etag) if before else store.create(uri, content)
+    except store.ConflictError:
+        raise RunFailedError(
+            f"another publisher moved {uri} first; look at `skylift releases`, then try again"
+        ) from None
+    return after

@@ -1,7 +1,8 @@
 """Publish what the gate let through: content-addressed, signed, immutable; then point the servers at it.
 
-python -m model_code.release publish --run URI --models URI --key PATH
-python -m model_code.release list --models URI
+python -m model_code.release publish --run URI --models URI --key PATH [--percentage P]
+python -m model_code.release list --models URI --key PATH
+python -m model_code.release promote|abort --models URI --name NAME --key PATH
 python -m model_code.release rollback --models URI --name NAME --key PATH [--version V]
 """
 
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from model_code import pointer as pointers
 from model_code import store
 from model_code.arguments import Arguments
 from model_code.card import model_card
@@ -44,8 +46,8 @@ class Release:
     """The training run that it comes from."""
 
 
-def publish(run: str, models: str, key: Path) -> tuple[Release, Pointer]:
-    """Publish a run's chosen candidate and move the pointer to it.
+def publish(run: str, models: str, key: Path, percentage: int | None = None) -> tuple[Release, Pointer]:
+    """Publish a run's chosen candidate and move the pointer to it, on all nodes or on a share of them.
 
     Raises:
         RunFailedError: the gate's report is missing, refuses, or is not about this very archive.
@@ -54,7 +56,7 @@ def publish(run: str, models: str, key: Path) -> tuple[Release, Pointer]:
     with tempfile.TemporaryDirectory(prefix="skylift-release-") as folder:
         files = _gather(run, report, Path(folder))
         release = _write(files, report, models, key)
-    return release, move_pointer(models, release.name, release.version, key)
+    return release, move_pointer(models, release.name, release.version, key, percentage)
 
 
 def passing_report(run: str) -> dict[str, Any]:
@@ -123,12 +125,14 @@ def releases(models: str, public: bytes) -> list[dict[str, Any]]:
                 continue
             report = read_report(uri)
             chosen = next(c for c in report["candidates"] if c["name"] == report["chosen"])
+            share = pointers.shares(pointed[0] if pointed else None).get(version, 0)
             current = pointed is not None and pointed[0].version == version
             found.append(
                 {
                     "name": name,
                     "version": version,
                     "current": current,
+                    "percentage": share,
                     "uri": uri,
                     "run_id": report["run_id"],
                     "candidate": report["chosen"],
@@ -138,11 +142,15 @@ def releases(models: str, public: bytes) -> list[dict[str, Any]]:
                     "created": report["machine"]["date"],
                 }
             )
-    return sorted(found, key=lambda row: (row["name"], not row["current"], row["created"]))
+    return sorted(
+        found, key=lambda row: (row["name"], not row["current"], -row["percentage"], row["created"])
+    )
 
 
 def rollback(models: str, name: str, key: Path, version: str = "") -> Pointer:
-    """Point at an earlier version again, after checking that it is whole and signed.
+    """Point all nodes at an earlier version again, after checking that it is whole and signed.
+
+    An open rollout ends with it: without a version all nodes serve what most still do, as after `abort`.
 
     Raises:
         InputError: no such version.
@@ -151,7 +159,7 @@ def rollback(models: str, name: str, key: Path, version: str = "") -> Pointer:
     found = read_pointer(models, name, public_pem(key))
     target = rollback_target(found[0] if found else None, name, version)
     _check_signed(models, name, target, public_pem(key))
-    return move_pointer(models, name, target, key)
+    return pointers.move_back(models, name, target, key)
 
 
 def _gather(run: str, report: dict[str, Any], folder: Path) -> dict[str, Path]:
@@ -222,28 +230,39 @@ def _check_signed(models: str, name: str, version: str, public: bytes) -> None:
 
 
 def main(words: list[str]) -> None:
-    """Run `publish`, `list` or `rollback` and print one JSON object."""
+    """Run one of the commands and print one JSON object."""
     parser = Arguments(prog="model_code.release")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("publish", "list", "rollback"):
+    for command in ("publish", "list", "promote", "abort", "rollback"):
         sub = commands.add_parser(command)
         sub.add_argument("--models", required=True, help="URI of the model store")
         sub.add_argument("--key", type=Path, required=True, help="folder of signing.pem, made where missing")
         if command == "publish":
             sub.add_argument("--run", required=True, help="URI of the run folder, with the gate's report")
+            sub.add_argument("--percentage", type=int, help="share of the nodes; default: all of them")
         else:
             sub.add_argument("--name", default="", help="the model's name")
         if command == "rollback":
             sub.add_argument("--version", default="", help="default: the one served before")
     args = parser.parse_args(words)
+    key = ensure_key_pair(args.key)
     if args.command == "publish":
-        release, pointer = publish(args.run, args.models, ensure_key_pair(args.key))
-        answer: dict[str, Any] = {**asdict(release), "counter": pointer.counter, "previous": pointer.previous}
-    elif args.command == "rollback":
-        answer = asdict(rollback(args.models, args.name, ensure_key_pair(args.key), args.version))
-    else:
-        rows = releases(args.models, public_pem(ensure_key_pair(args.key)))
+        if args.percentage is not None and not 1 <= args.percentage <= 100:
+            raise InputError(
+                f"--percentage must be between 1 and 100, got {args.percentage}; leave it out for all"
+            )
+        release, pointer = publish(args.run, args.models, key, args.percentage)
+        answer: dict[str, Any] = asdict(release) | {
+            field: getattr(pointer, field) for field in ("counter", "previous", "percentage")
+        }
+    elif args.command == "list":
+        rows = releases(args.models, public_pem(key))
         answer = {"releases": [row for row in rows if args.name in ("", row["name"])]}
+    elif args.command == "rollback":
+        answer = asdict(rollback(args.models, args.name, key, args.version))
+    else:
+        move = pointers.promote if args.command == "promote" else pointers.abort
+        answer = asdict(move(args.models, args.name, key))
     print(json.dumps(answer))  # noqa: T201 - the stage's result
 
 

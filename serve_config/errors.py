@@ -24,5 +24,16 @@ class InputError(ValueError):
 class ServeFailedError(RuntimeError):
     """The input was right and the node cannot serve all the same (a tampered release, a server that dies)."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, reason: str = "release") -> None:
+        """Say what failed.
+
+        Args:
+            message: what, and the next step.
+            reason: one word for the metrics: signature, changed, gate, golden, load, memory, pointer, release.
+        """
         super().__init__(one_line(message))
+        self.reason = reason
+
+
+class StoreAwayError(ServeFailedError):
+    """The store (or the disk) does not do its part at this moment: it says nothing of a release. Try again."""

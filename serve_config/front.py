@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import errno
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from serve_config.errors import InputError
@@ -19,6 +21,8 @@ from serve_config.render import Plan, render_haproxy
 BACKLOG = 1024
 """Connections that the kernel holds while the front starts again."""
 
+POLL_SECONDS = 0.02
+"""Between two tries to reach a front that is starting, and two looks at a server that drains."""
 
 OLDEST_HAPROXY = (2, 5)
 """Older ones cannot look into an answer's body (`http-response wait-for-body`)."""
@@ -74,9 +78,11 @@ class Front:
         self._config = plan.run / "haproxy.cfg"
         self._config.write_text(render_haproxy(plan))
         self._haproxy = haproxy
+        self._states: dict[str, str] = {}
+        self._lock = asyncio.Lock()
 
     async def start(self) -> Child:
-        """Start it, with the model server out of service."""
+        """Start it, with the model servers out of service."""
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         command = [self._haproxy, "-db", "-q", "-f", str(self._config)]
         return await Child.start(
@@ -87,13 +93,30 @@ class Front:
             descriptors=(self._listener,),
         )
 
-    async def set_serving(self, serving: bool) -> None:
-        """Let requests through to the model server, or answer them 503.
+    async def connect(self) -> None:
+        """It was started: tell it what the servers' states are, as soon as it takes commands."""
+        while not await self._tell_all():
+            await asyncio.sleep(POLL_SECONDS)
 
-        Raises:
-            OSError: the front is not up (yet).
+    async def set_state(self, server: str, state: str) -> None:
+        """Put a server in or out of service; where the front is away it hears of it when it is back.
+
+        Args:
+            server: `a` or `b`.
+            state: `ready`, `drain` (what it has is finished, nothing new) or `maint`.
         """
-        await self._admin(f"set server torchserve/node state {'ready' if serving else 'maint'}")
+        self._states[server] = state
+        await self._tell_all()
+
+    async def emptied(self, server: str, seconds: float) -> bool:
+        """Wait until a server that drains has no request in flight; return whether that was so in time."""
+        deadline, empty = time.monotonic() + seconds, 0
+        while empty < 2:  # a request may be on its way from the choice of a server to the count
+            if time.monotonic() > deadline:
+                return False
+            empty = 0 if await self._in_flight(server) else empty + 1
+            await asyncio.sleep(POLL_SECONDS)
+        return True
 
     async def stop(self, child: Child, seconds: float) -> bool:
         """Take no more connections, finish what is in flight; return whether that was done in time."""
@@ -105,11 +128,30 @@ class Front:
             return False
         return True
 
-    async def _admin(self, command: str) -> None:
+    async def _tell_all(self) -> bool:
+        async with self._lock:  # never an older state after a newer one
+            try:
+                for server, state in self._states.items():
+                    command = f"set server torchserve/{server} state {state}"
+                    if answer := await self._admin(command):
+                        raise OSError(f"haproxy did not understand `{command}`: {answer}")
+            except (FileNotFoundError, ConnectionError):
+                return False
+        return True
+
+    async def _in_flight(self, server: str) -> int:
+        """Return the requests that a server has or is to get; none where the front itself is away."""
+        try:
+            text = await self._admin("show stat torchserve 4 -1")
+        except (FileNotFoundError, ConnectionError):
+            return 0
+        rows = csv.DictReader(text.removeprefix("# ").splitlines())
+        return sum(int(row["scur"]) + int(row["qcur"]) for row in rows if row["svname"] == server)
+
+    async def _admin(self, command: str) -> str:
         reader, writer = await asyncio.open_unix_connection(self._run / "admin.sock")
         writer.write(command.encode() + b"\n")
         await writer.drain()
         answer = (await reader.read()).decode().strip()
         writer.close()
-        if answer:
-            raise OSError(f"haproxy did not understand `{command}`: {answer}")
+        return answer

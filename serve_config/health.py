@@ -103,7 +103,8 @@ class Health:
             if worker is None:
                 misses += 1
                 if misses > MOST_MISSES or time.monotonic() > deadline:
-                    raise ServeFailedError("the workers do not answer golden requests; see the log above")
+                    message = "the workers do not answer golden requests; see the log above"
+                    raise ServeFailedError(message, reason="golden")
                 continue
             del left[-1:]
             waiting.discard(worker)
@@ -122,7 +123,8 @@ class Health:
         if worker is None:
             return None
         if wrong := difference(golden, answer.status_code, answer.content):
-            raise ServeFailedError(f"the model does not give its golden answer: {wrong}; publish it again")
+            message = f"the model does not give its golden answer: {wrong}; publish it again"
+            raise ServeFailedError(message, reason="golden")
         self._patience = max(self._patience, 3 * (time.monotonic() - sent))
         return int(worker)
 
@@ -142,13 +144,15 @@ class Health:
             seen |= {worker.pid for worker in self._workers}
             if len(seen) > MOST_LOADS * self.expected_workers:
                 raise ServeFailedError(
-                    f"the model cannot be loaded: {len(seen)} workers died; see the log above"
+                    f"the model cannot be loaded: {len(seen)} workers died; see the log above",
+                    reason="load",
                 )
             if self._unseen is None and self.ready_workers == self.expected_workers:
                 return
             if time.monotonic() > deadline:
                 reason = self._unseen or f"{self.ready_workers} of {self.expected_workers} workers are ready"
-                raise ServeFailedError(f"the model was not loaded in time ({reason}); see the log above")
+                message = f"the model was not loaded in time ({reason}); see the log above"
+                raise ServeFailedError(message, reason="load")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self) -> None:

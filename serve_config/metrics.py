@@ -4,59 +4,96 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from serve_config.health import Health
+from serve_config.refusals import Refusals
+from serve_config.rollout import Rollout
 from serve_config.supervise import Kept
 
 SECONDS = 2.0
 """A source that does not answer so fast is left out."""
 
 
-class Metrics:
+class Metrics(Collector):
     """The supervisor's own numbers, read when they are asked for."""
 
-    def __init__(self, health: Health, name: str, version: str, kept: Sequence[Kept]) -> None:
+    def __init__(self, name: str, rollout: Rollout, refusals: Refusals, front: Kept) -> None:
         """Register them.
 
         Args:
-            health: what to read.
             name: the model's name.
-            version: the release's version.
-            kept: the processes, with their restarts.
+            rollout: what is served.
+            refusals: what is not.
+            front: HAProxy's process.
         """
         self.registry = CollectorRegistry()
         """All of them."""
-        self._kept = kept
-        info = Gauge(
-            "skylift_model_info", "The release that is served", ["name", "version"], registry=self.registry
+        self.rollout = rollout
+        """What is served."""
+        self._name, self._refusals, self._front = name, refusals, front
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Return them as they are now."""
+        served, refused = self.rollout.served, self._refusals.current
+        yield GaugeMetricFamily(
+            "skylift_ready", "1 where the node is ready", float(self.rollout.unready() is None)
         )
-        info.labels(name=name, version=version).set(1)
-        self._restarted = Gauge(
-            "skylift_restarts", "Times that a process was started again", ["process"], registry=self.registry
+        counter = GaugeMetricFamily(
+            "skylift_pointer_counter", "Highest counter of the pointer that was seen", labels=["name"]
         )
-        numbers: dict[tuple[str, str], Callable[[], float]] = {
-            ("skylift_ready", "1 where the node is ready"): lambda: float(health.unready() is None),
-            ("skylift_workers", "Workers that are ready"): lambda: float(health.ready_workers),
-            ("skylift_workers_expected", "Workers that should be ready"): lambda: float(
-                health.expected_workers
-            ),
-            ("skylift_probe_seconds", "Time of the last golden answer"): lambda: health.last_probe_seconds,
-            ("skylift_stuck_workers", "Workers replaced because stuck"): lambda: float(health.stuck_workers),
-        }
-        for (metric, text), read in numbers.items():
-            Gauge(metric, text, registry=self.registry).set_function(read)
+        counter.add_metric([self._name], float(self.rollout.memory.counter))
+        yield counter
+        info = GaugeMetricFamily(
+            "skylift_model_info", "The release that is served", labels=["name", "version"]
+        )
+        if served:
+            info.add_metric([self._name, served.release.version], 1.0)
+            yield from _health(served.health)
+        yield info
+        refusal = GaugeMetricFamily(
+            "skylift_refused_info", "The release that is refused now", labels=["name", "version", "reason"]
+        )
+        if refused:
+            refusal.add_metric([self._name, refused.version, refused.kind], 1.0)
+        yield refusal
+        refusals = CounterMetricFamily(
+            "skylift_refused_releases", "Releases that were refused", labels=["reason"]
+        )
+        for kind, count in sorted(self._refusals.counts.items()):
+            refusals.add_metric([kind], float(count))
+        yield refusals
+        restarts = GaugeMetricFamily(
+            "skylift_restarts", "Times that a process was started again", labels=["process"]
+        )
+        restarts.add_metric(["torchserve"], float(self.rollout.restarts))
+        restarts.add_metric([self._front.name], float(self._front.restarts))
+        yield restarts
 
     def text(self) -> bytes:
         """Return them in Prometheus's text format."""
-        for process in self._kept:
-            self._restarted.labels(process=process.name).set(process.restarts)
         return generate_latest(self.registry)
+
+
+def _health(health: Health) -> Iterator[Metric]:
+    yield GaugeMetricFamily("skylift_workers", "Workers that are ready", float(health.ready_workers))
+    yield GaugeMetricFamily(
+        "skylift_workers_expected", "Workers that should be ready", float(health.expected_workers)
+    )
+    yield GaugeMetricFamily(
+        "skylift_probe_seconds", "Time of the last golden answer", health.last_probe_seconds
+    )
+    yield GaugeMetricFamily(
+        "skylift_stuck_workers", "Workers replaced because stuck", float(health.stuck_workers)
+    )
 
 
 class MetricsServer(ThreadingHTTPServer):
@@ -64,22 +101,19 @@ class MetricsServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, listener: socket.socket, metrics: Metrics, torchserve_port: int, front: Path) -> None:
+    def __init__(self, listener: socket.socket, metrics: Metrics, front: Path) -> None:
         """Take over the socket.
 
         Args:
             listener: bound and listening.
             metrics: our own.
-            torchserve_port: loopback port of TorchServe's metrics.
             front: unix socket of HAProxy's.
         """
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self._metrics = metrics
-        self._torchserve = httpx.Client(
-            base_url=f"http://127.0.0.1:{torchserve_port}", timeout=SECONDS, trust_env=False
-        )
+        self._torchserve = httpx.Client(timeout=SECONDS, trust_env=False)
         transport = httpx.HTTPTransport(uds=str(front))
         self._front = httpx.Client(
             base_url="http://front", transport=transport, timeout=SECONDS, trust_env=False
@@ -98,12 +132,15 @@ class MetricsServer(ThreadingHTTPServer):
 
     def page(self) -> bytes:
         """Return everybody's metrics; their names begin differently, so one text can follow the other."""
-        return self._metrics.text() + _fetch(self._torchserve) + _fetch(self._front)
+        served = self._metrics.rollout.served
+        url = f"http://127.0.0.1:{served.place.ports.metrics}/metrics" if served else ""
+        text = self._metrics.text() + (_fetch(self._torchserve, url) if url else b"")
+        return text + _fetch(self._front, "/metrics")
 
 
-def _fetch(source: httpx.Client) -> bytes:
+def _fetch(source: httpx.Client, url: str) -> bytes:
     try:
-        answer = source.get("/metrics")
+        answer = source.get(url)
     except httpx.HTTPError:
         return b""  # skylift_ready and skylift_restarts tell that a process is away
     return answer.content.rstrip() + b"\n" if answer.status_code == 200 else b""

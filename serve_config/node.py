@@ -1,4 +1,4 @@
-"""A serving node: verify the release, start the servers, prove them, serve, and drain.
+"""A serving node: verify the release, start the servers, prove them, serve, follow the pointer, and drain.
 
 python -m serve_config.node --models URI --name NAME --public-key PATH [--workers N] [--port 8443] …
 
@@ -14,27 +14,25 @@ import os
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 from serve_config.certificate import make_certificate
 from serve_config.describe import announcement, metadata
 from serve_config.errors import InputError, ServeFailedError
+from serve_config.follow import Follower
 from serve_config.front import Front, listen, require_haproxy
-from serve_config.golden import golden_requests
-from serve_config.health import Health
 from serve_config.metrics import Metrics, MetricsServer
 from serve_config.pages import Page, PageServer
 from serve_config.processes import log
-from serve_config.render import Plan
+from serve_config.refusals import Refusals
+from serve_config.render import Plan, Ports
+from serve_config.rollout import Rollout
 from serve_config.settings import Settings, parse_settings
+from serve_config.slot import Slot
 from serve_config.supervise import Kept
-from serve_config.torchserve import TorchServe
-from serve_config.verify import Release, fetch_release, load_public_key, read_pointer
-from serve_config.workplace import Memory, free_ports, run_folder, usable_connections, usable_gpus
-
-POLL_SECONDS = 0.02
-"""Between two tries to reach a front that is starting."""
+from serve_config.verify import load_public_key
+from serve_config.workplace import Memory, held_ports, run_folder, usable_connections, usable_gpus
 
 
 def main(words: list[str]) -> None:
@@ -47,57 +45,46 @@ def main(words: list[str]) -> None:
     settings = parse_settings(words)
     haproxy = require_haproxy()
     key = load_public_key(settings.public_key)
-    memory = Memory(settings.state, settings.name)
-    pointer = read_pointer(settings.models, settings.name, key, memory.counter())
+    memory, refusals = Memory(settings.state, settings.name), Refusals()
+    follower = Follower(settings, key, memory, refusals)
+    follower.first_look()
     with (
         run_folder() as run,
         listen(settings.host, settings.port, "--port") as public,
         listen(settings.metrics_host, settings.metrics_port, "--metrics-port") as metrics,
+        held_ports() as one,
+        held_ports() as other,
     ):
-        release = fetch_release(settings.models, pointer, key, run / "store")
-        memory.remember(pointer.counter)
-        asyncio.run(Node(settings, release, run, haproxy, public, metrics).serve())
+        node = Node(settings, run, public, metrics, refusals)
+        plan = make_plan(settings, run, public.fileno(), node.pages.port, (one, other))
+        front = Front(plan, haproxy)
+        asyncio.run(node.serve(front, Rollout(settings, key, plan, front, memory), follower))
 
 
 class Node:
-    """The two servers of a node, and what keeps them honest."""
+    """The front and the served release, and what keeps them honest."""
 
     def __init__(
-        self,
-        settings: Settings,
-        release: Release,
-        run: Path,
-        haproxy: str,
-        public: socket.socket,
-        metrics: socket.socket,
+        self, settings: Settings, run: Path, public: socket.socket, metrics: socket.socket, refusals: Refusals
     ) -> None:
-        self._settings, self._release, self._public = settings, release, public
-        self._announcement = announcement(
-            release,
-            host=settings.host,
-            port=public.getsockname()[1],
-            ca=make_certificate(run, settings.host),
-            metrics=(settings.metrics_host, metrics.getsockname()[1]),
-            workers=settings.worker_count(usable_gpus(settings.device)),
-        )
-        collected, limit = run / "collected.sock", settings.max_body_bytes
-        self._pages = PageServer(self.page, collected, limit, settings.response_seconds)
-        plan = make_plan(settings, release, run, public.fileno(), self._pages.port)
-        self._front = Front(plan, haproxy)
-        runtime, threads = release.model["runtime"], settings.threads
-        self._server = TorchServe(
-            plan, version=release.version, runtime=runtime, threads=threads, heap_mb=settings.heap_mb
-        )
-        golden, stuck = golden_requests(release.model), settings.stuck_seconds
-        self._health = Health(self._server, golden, workers=plan.workers, stuck_seconds=stuck)
-        self._kept = (
-            Kept("torchserve", self._server.start, started=self._prove, ended=self._unproven),
-            Kept("haproxy", self._front.start, started=self._connect_front, ended=_nothing),
-        )
-        numbers = Metrics(self._health, release.name, release.version, self._kept)
-        self._metrics = MetricsServer(metrics, numbers, plan.ports.metrics, run / "metrics.sock")
+        """Take over the sockets.
 
-    async def serve(self) -> None:
+        Args:
+            settings: the operator's.
+            run: the node's folder.
+            public: listens for the front.
+            metrics: listens for the metrics.
+            refusals: what is not served.
+        """
+        self._settings, self._run, self._refusals = settings, run, refusals
+        self._public, self._metrics = public, metrics
+        collected, limit = run / "collected.sock", settings.max_body_bytes
+        self.pages = PageServer(self.page, collected, limit, settings.response_seconds)
+        """The supervisor's own pages; the front needs their port."""
+        self._certificate = make_certificate(run, settings.host)
+        self._rollout: Rollout | None = None
+
+    async def serve(self, front: Front, rollout: Rollout, follower: Follower) -> None:
         """Start, prove, announce, serve until a signal, drain; leave nothing behind whatever happens.
 
         Raises:
@@ -106,86 +93,83 @@ class Node:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        self._pages.start()
-        self._metrics.start()
-        torchserve, haproxy = (asyncio.create_task(kept.run()) for kept in self._kept)
-        watch = asyncio.create_task(self._health.watch(self._settings.probe_seconds))
-        # Following the pointer to a new release (a later issue) is one more task beside these.
-        tasks = [asyncio.create_task(stop.wait()), torchserve, haproxy, watch]
+        self._rollout = rollout
+        kept = Kept("haproxy", front.start, started=front.connect, ended=_nothing)
+        numbers = Metrics(self._settings.name, rollout, self._refusals, kept)
+        metrics = MetricsServer(self._metrics, numbers, self._run / "metrics.sock")
+        self.pages.start()
+        metrics.start()
+        haproxy = asyncio.create_task(kept.run())
+        models = asyncio.create_task(self._serve_models(rollout, follower))
+        tasks = [asyncio.create_task(stop.wait()), haproxy, models]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
             haproxy.cancel()
-            await self._drain()
+            await self._drain(front, kept)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._stop_all()
+            if kept.child:
+                await kept.child.kill()
+            await rollout.close()
+            self.pages.stop()
+            metrics.stop()
 
     def page(self, path: str) -> Page | None:
-        """Return the supervisor's page for a path: readiness, and the model's description."""
-        reason = self._health.unready()
+        """Return the supervisor's page for a path: readiness, and the served model's description."""
+        served, refused = self._rollout.served if self._rollout else None, self._refusals.current
+        reason = self._unready()
         ready: Page = (200, {"ready": True}) if reason is None else (503, {"ready": False, "error": reason})
-        model = f"/v2/models/{self._release.name}"
+        more: dict[str, Any] = {"version": served.release.version} if served else {}
+        if refused:
+            more["refused"] = {"version": refused.version, "reason": refused.reason}
+        model = f"/v2/models/{self._settings.name}"
         pages: dict[str, Page] = {
-            "/ready": ready,
+            "/ready": (ready[0], {**ready[1], **more}),
             "/v2/health/ready": ready,
             f"{model}/ready": ready,
             "/v2/health/live": (200, {"live": True}),
-            model: (200, metadata(self._release)),
+            model: (200, metadata(served.release)) if served else ready,
         }
         return pages.get(path)
 
-    async def _prove(self) -> None:
-        """TorchServe was started: let requests through once the model is proven, and say so the first time."""
-        await self._health.prove(time.monotonic() + self._settings.start_seconds)
-        await self._connect_front()
-        log(f"{self._health.expected_workers} workers give the golden answers of {self._release.version}")
-        if not self._kept[0].restarts:
-            print(json.dumps(self._announcement), flush=True)  # noqa: T201 - the node's result
+    def _unready(self) -> str | None:
+        return self._rollout.unready() if self._rollout else "the node is starting"
 
-    async def _unproven(self) -> None:
-        """TorchServe ended: the front answers 503 by itself until the next proof."""
-        self._health.proven = False
-        await self._set_serving(False)
+    async def _serve_models(self, rollout: Rollout, follower: Follower) -> None:
+        self._announce(await follower.boot(rollout))
+        await follower.follow(rollout)
 
-    async def _connect_front(self) -> None:
-        """HAProxy was started, or something was proven: tell the front as soon as it takes commands."""
-        while not await self._set_serving(self._health.proven):
-            await asyncio.sleep(POLL_SECONDS)
+    def _announce(self, slot: Slot) -> None:
+        said = announcement(
+            slot.release,
+            host=self._settings.host,
+            port=self._public.getsockname()[1],
+            ca=self._certificate,
+            metrics=(self._settings.metrics_host, self._metrics.getsockname()[1]),
+            workers=slot.health.expected_workers,
+        )
+        print(json.dumps(said), flush=True)  # noqa: T201 - the node's result
 
-    async def _set_serving(self, serving: bool) -> bool:
-        try:
-            await self._front.set_serving(serving)
-        except (FileNotFoundError, ConnectionError):
-            return False
-        return True
-
-    async def _drain(self) -> None:
+    async def _drain(self, front: Front, kept: Kept) -> None:
         log("stopping: no new requests, waiting for those in flight")
-        self._health.draining = True
+        if self._rollout and self._rollout.served:
+            self._rollout.served.health.draining = True
         self._public.close()
-        front = self._kept[1].child
-        if front and not await self._front.stop(front, self._settings.drain_seconds + 1.0):
+        if kept.child and not await front.stop(kept.child, self._settings.drain_seconds + 1.0):
             log(f"requests were still in flight after {self._settings.drain_seconds} s")
 
-    async def _stop_all(self) -> None:
-        for kept in self._kept:
-            if kept.child:
-                await kept.child.kill()
-        await self._server.close()
-        self._pages.stop()
-        self._metrics.stop()
 
-
-def make_plan(settings: Settings, release: Release, run: Path, listener: int, supervisor_port: int) -> Plan:
+def make_plan(
+    settings: Settings, run: Path, listener: int, supervisor: int, places: tuple[Ports, Ports]
+) -> Plan:
     """Return what the configuration files are rendered from."""
     gpus = usable_gpus(settings.device)
     return Plan(
-        name=release.name,
-        archive_version=release.archive_version,
+        name=settings.name,
         workers=settings.worker_count(gpus),
         gpus=gpus,
         batch_size=settings.batch_size,
@@ -199,8 +183,8 @@ def make_plan(settings: Settings, release: Release, run: Path, listener: int, su
         threads=max(1, len(os.sched_getaffinity(0)) // 4),
         listener=listener,
         run=run,
-        store=run / "store",
-        ports=free_ports(supervisor_port),
+        supervisor=supervisor,
+        places=places,
     )
 
 

@@ -62,6 +62,11 @@ class Child:
         return " | ".join(self._output.read_text(errors="replace").splitlines()[-3:])
 
     @property
+    def pid(self) -> int:
+        """Its process id, and the number of the group that it leads."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.returncode is None

@@ -98,22 +98,37 @@ REFUSALS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Loopback ports of TorchServe and of the supervisor's own pages, all different."""
+    """Loopback ports of one TorchServe, all different."""
 
     inference: int
-    """TorchServe: predictions."""
+    """Predictions."""
     management: int
-    """TorchServe: state of the workers."""
+    """State of the workers."""
     metrics: int
-    """TorchServe: Prometheus."""
+    """Prometheus."""
     grpc_inference: int
-    """TorchServe: opens it whether wanted or not."""
+    """It opens it whether wanted or not."""
     grpc_management: int
-    """TorchServe: opens it whether wanted or not."""
+    """It opens it whether wanted or not."""
     worker: int
-    """TorchServe: number in the first worker's socket name."""
-    supervisor: int
-    """The supervisor: readiness and the model's description."""
+    """Number in the first worker's socket name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a release runs on the node. There are two: a release is loaded beside the one that is served."""
+
+    server: str
+    """Its name in haproxy.cfg."""
+    ports: Ports
+    """Who listens where."""
+    folder: Path
+    """All files of the release that runs there now, and of its processes."""
+
+    @property
+    def store(self) -> Path:
+        """TorchServe's model store."""
+        return self.folder / "store"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +137,6 @@ class Plan:
 
     name: str
     """The model's name."""
-    archive_version: str
-    """The version inside the archive."""
     workers: int
     """Worker processes, 1 or more."""
     gpus: int
@@ -150,19 +163,19 @@ class Plan:
     """File descriptor of the public socket, inherited by the front."""
     run: Path
     """Folder of sockets and certificates."""
-    store: Path
-    """TorchServe's model store."""
-    ports: Ports
-    """Who listens where."""
+    supervisor: int
+    """Loopback port of the supervisor's pages: readiness and the model's description."""
+    places: tuple[Ports, Ports]
+    """Loopback ports of the servers `a` and `b` in haproxy.cfg."""
 
     @property
     def in_flight(self) -> int:
-        """Requests that the front hands on at a time: a batch for every worker, and the next one ready."""
+        """Requests that the front hands on to a release: a batch for every worker, and the next one ready."""
         return 2 * self.workers * self.batch_size
 
 
-def render_properties(plan: Plan) -> str:
-    """Return TorchServe's config.properties."""
+def render_properties(plan: Plan, place: Place, archive_version: str) -> str:
+    """Return TorchServe's config.properties for the archive in a place, by the version inside the archive."""
     model = {
         "defaultVersion": True,
         "marName": "model.mar",
@@ -174,14 +187,14 @@ def render_properties(plan: Plan) -> str:
     return _fill(
         "config.properties",
         {},
-        inference_port=plan.ports.inference,
-        management_port=plan.ports.management,
-        metrics_port=plan.ports.metrics,
-        grpc_inference_port=plan.ports.grpc_inference,
-        grpc_management_port=plan.ports.grpc_management,
-        worker_port=plan.ports.worker,
-        store=plan.store,
-        models=json.dumps({plan.name: {plan.archive_version: model}}),
+        inference_port=place.ports.inference,
+        management_port=place.ports.management,
+        metrics_port=place.ports.metrics,
+        grpc_inference_port=place.ports.grpc_inference,
+        grpc_management_port=place.ports.grpc_management,
+        worker_port=place.ports.worker,
+        store=place.store,
+        models=json.dumps({plan.name: {archive_version: model}}),
         gpus=plan.gpus,
         in_flight=plan.in_flight,
         queue=plan.in_flight + PROBE_SLOTS,
@@ -217,8 +230,9 @@ def render_haproxy(plan: Plan) -> str:
         in_flight=plan.in_flight,
         listener=plan.listener,
         run=plan.run,
-        inference_port=plan.ports.inference,
-        supervisor_port=plan.ports.supervisor,
+        port_a=plan.places[0].inference,
+        port_b=plan.places[1].inference,
+        supervisor_port=plan.supervisor,
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 import ast
 import os
 import re
+import socket
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -66,7 +67,19 @@ class Settings:
     heap_mb: int = 512
     """Java heap of TorchServe, 64 to 65536 MiB."""
     state: Path | None = None
-    """Folder that outlives the node: the highest pointer counter seen. None: nothing is kept."""
+    """Folder that outlives the node: the highest pointer counter seen, and the release proven last. None: nothing
+    is kept."""
+    follow_seconds: int = 5
+    """Seconds between two looks at the pointer, 1 to 3600, give or take a fifth: nodes must not look together."""
+    node_id: str = ""
+    """What an open rollout knows this node by. Empty: the host's name."""
+    nodes: str = ""
+    """Ids of all nodes, with commas between them: a percentage is then of their number, rounded up. Empty: each node
+    decides by the hash of its own id, and the share is met on average."""
+    memory_mb: int = 0
+    """Memory that model servers may use together, MiB, 0 to 16777216. 0: what the machine and its group have."""
+    memory_reserve_mb: int = 256
+    """Memory that a release being loaded must leave free, MiB, 0 to 1048576."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range.
@@ -89,6 +102,21 @@ class Settings:
                 raise InputError(
                     f"--{option} must be between {low} and {high}, got {value}; choose one of these"
                 )
+
+        if self.nodes and self.own_id not in self.node_ids:
+            raise InputError(
+                f"--nodes must name this node, `{self.own_id}` is not in `{self.nodes}`; add it, or set --node-id"
+            )
+
+    @property
+    def own_id(self) -> str:
+        """This node's id."""
+        return self.node_id or socket.gethostname()
+
+    @property
+    def node_ids(self) -> tuple[str, ...]:
+        """The ids of all nodes, none where they were not told."""
+        return tuple(one.strip() for one in self.nodes.split(",") if one.strip())
 
     def worker_count(self, gpus: int) -> int:
         """Return how many workers to start on a machine with so many usable GPUs (0: on the CPU)."""
@@ -113,6 +141,9 @@ RANGES = {
     "drain_seconds": (0, 3600),
     "start_seconds": (10, 3600),
     "heap_mb": (64, 65536),
+    "follow_seconds": (1, 3600),
+    "memory_mb": (0, 1 << 24),
+    "memory_reserve_mb": (0, 1 << 20),
 }
 """Lowest and highest value of each number."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
 import obstore
+from obstore.exceptions import BaseError, NotModifiedError
 from obstore.store import LocalStore, S3Store
 
-from serve_config.errors import InputError, ServeFailedError
+from serve_config.errors import InputError, ServeFailedError, StoreAwayError
 
 NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
 """What no object can be called: control characters, broken Unicode, the two names that mean folders, and the ending
@@ -19,6 +23,9 @@ LONGEST_NAME = 200
 """UTF-8 bytes of a name between two slashes: a disk takes 255, and an unfinished file has a longer name."""
 MOST_BYTES = 16 << 20
 """Largest pointer, manifest or signature that is read; they have a few kilobytes."""
+
+RETRIES, RETRY_SECONDS = 3, 10
+"""How often and how long a request is tried again before the store counts as away."""
 
 
 def join(uri: str, *parts: str) -> str:
@@ -33,12 +40,28 @@ def read(uri: str) -> bytes:
     Raises:
         FileNotFoundError: nothing is there.
         ServeFailedError: it is larger than anything of its kind.
+        StoreAwayError: the store does not answer.
     """
     store, key = _open(uri)
-    try:
+    with _told(uri):
         return _content(obstore.get(store, key), uri)
-    except FileNotFoundError:
-        raise FileNotFoundError(uri) from None
+
+
+def read_changed(uri: str, etag: str) -> tuple[bytes, str] | None:
+    """Return an object's bytes and tag, None where the tag is still the known one.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ServeFailedError: it is larger than anything of its kind.
+        StoreAwayError: the store does not answer.
+    """
+    store, key = _open(uri)
+    with _told(uri):
+        try:
+            answer = obstore.get(store, key, options={"if_none_match": etag} if etag else {})
+            return _content(answer, uri), answer.meta["e_tag"] or ""
+        except NotModifiedError:
+            return None
 
 
 def _content(answer: obstore.GetResult, uri: str) -> bytes:
@@ -54,15 +77,25 @@ def fetch(uri: str, path: Path) -> None:
 
     Raises:
         FileNotFoundError: nothing is there.
+        StoreAwayError: the store does not answer.
     """
     store, key = _open(uri)
-    try:
+    with _told(uri):
+        chunks = obstore.get(store, key).stream(min_chunk_size=1 << 20)
         with path.open("wb") as file:
-            for chunk in obstore.get(store, key).stream(min_chunk_size=1 << 20):
+            for chunk in chunks:
                 file.write(chunk)
+
+
+@contextlib.contextmanager
+def _told(uri: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
-        path.unlink()
         raise FileNotFoundError(uri) from None
+    except BaseError as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreAwayError(f"{uri} cannot be read now ({reason}); look at the store") from None
 
 
 def _open(uri: str) -> tuple[LocalStore | S3Store, str]:
@@ -82,10 +115,11 @@ def _open(uri: str) -> tuple[LocalStore | S3Store, str]:
         )
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     # obstore reads region, keys, instance role and endpoint from the environment by itself.
-    store = (
-        S3Store(bucket, client_options={"allow_http": True})
-        if endpoint.startswith("http://")
-        else S3Store(bucket)
+    plain = {"allow_http": True} if endpoint.startswith("http://") else {}
+    store = S3Store(
+        bucket,
+        client_options=plain,  # type: ignore[arg-type]
+        retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
     )
     return store, _checked(key, uri)
 

@@ -49,7 +49,8 @@ class Kept:
             now = time.monotonic()
             starts = [*(begun for begun in starts if now - begun < WINDOW_SECONDS), now]
             if len(starts) > MOST_STARTS:
-                raise ServeFailedError(f"{self.name} ended {MOST_STARTS} times in a row; see the log above")
+                message = f"{self.name} ended {MOST_STARTS} times in a row; see the log above"
+                raise ServeFailedError(message, reason="load")
             self.child = await self._start()
             code = await self._until_ended(self.child)
             await self.child.kill()  # what it had started ends with it

@@ -14,7 +14,8 @@ import httpx
 
 from serve_config.errors import InputError
 from serve_config.processes import Child
-from serve_config.render import Plan, render_properties
+from serve_config.render import Place, Plan, render_properties
+from serve_config.verify import Release
 
 SITE = Path(__file__).parent / "worker_site"
 """Put on the workers' PYTHONPATH where they need no torch."""
@@ -42,35 +43,34 @@ class Worker:
 
 
 class TorchServe:
-    """The server of one plan; may be started again and again."""
+    """The server of one release in one place; may be started again and again."""
 
-    def __init__(self, plan: Plan, *, version: str, runtime: str, threads: int, heap_mb: int) -> None:
-        """Lay out its files below `plan.run`.
+    def __init__(self, plan: Plan, place: Place, release: Release, *, threads: int, heap_mb: int) -> None:
+        """Lay out its files in the place's folder.
 
         Args:
-            plan: what to serve, how, and where.
-            version: the release's version, named in every answer.
-            runtime: the artifact's; torch is imported by workers only where it is "torch-export".
+            plan: how to serve.
+            place: where.
+            release: what, verified.
             threads: CPU threads of a worker.
             heap_mb: Java heap.
         """
-        self._plan = plan
-        self._command = java_command(plan, heap_mb)
+        self._place, self._name = place, plan.name
+        self._command = java_command(place, heap_mb)
         self._environment = worker_environment(
-            os.environ, plan, version=version, runtime=runtime, threads=threads
+            os.environ, place, version=release.version, runtime=release.model["runtime"], threads=threads
         )
         self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=64))
         for name in ("empty", "tmp", "workers"):
-            (plan.run / name).mkdir()
-        (plan.run / "empty").chmod(stat.S_IRUSR | stat.S_IXUSR)
-        (plan.run / "config.properties").write_text(render_properties(plan), encoding="latin-1")
+            (place.folder / name).mkdir()
+        (place.folder / "empty").chmod(stat.S_IRUSR | stat.S_IXUSR)
+        properties = render_properties(plan, place, release.archive_version)
+        (place.folder / "config.properties").write_text(properties, encoding="latin-1")
 
     async def start(self) -> Child:
         """Start the server; its workers load the model next."""
-        run = self._plan.run
-        return await Child.start(
-            self._command, folder=run / "empty", environment=self._environment, output=run / "torchserve.out"
-        )
+        folder, output = self._place.folder / "empty", self._place.folder / "torchserve.out"
+        return await Child.start(self._command, folder=folder, environment=self._environment, output=output)
 
     async def workers(self) -> list[Worker]:
         """Return the workers' states; this passes no queue.
@@ -78,7 +78,7 @@ class TorchServe:
         Raises:
             httpx.HTTPError: the server does not answer.
         """
-        url = f"http://127.0.0.1:{self._plan.ports.management}/models/{self._plan.name}"
+        url = f"http://127.0.0.1:{self._place.ports.management}/models/{self._name}"
         answer = await self._client.get(url, timeout=2.0)
         answer.raise_for_status()
         return [
@@ -92,7 +92,7 @@ class TorchServe:
         Raises:
             httpx.HTTPError: no answer within `seconds`.
         """
-        url = f"http://127.0.0.1:{self._plan.ports.inference}/predictions/{self._plan.name}"
+        url = f"http://127.0.0.1:{self._place.ports.inference}/predictions/{self._name}"
         return await self._client.post(
             url, content=body, headers={"content-type": content_type}, timeout=seconds
         )
@@ -100,7 +100,7 @@ class TorchServe:
     def pulse_age(self, pid: int, now: float) -> float:
         """Return how many seconds ago a worker showed progress; infinite if it never did."""
         try:
-            return now - (self._plan.run / "workers" / str(pid)).stat().st_mtime
+            return now - (self._place.folder / "workers" / str(pid)).stat().st_mtime
         except FileNotFoundError:
             return float("inf")
 
@@ -117,7 +117,7 @@ class TorchServe:
         await self._client.aclose()
 
 
-def java_command(plan: Plan, heap_mb: int) -> list[str]:
+def java_command(place: Place, heap_mb: int) -> list[str]:
     """Return the command that starts the server, as `ts/model_server.py` builds it but for the class path.
 
     There it begins with the working directory: who can write there runs code in the server.
@@ -129,7 +129,7 @@ def java_command(plan: Plan, heap_mb: int) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
-        f"-Djava.io.tmpdir={plan.run / 'tmp'}",
+        f"-Djava.io.tmpdir={place.folder / 'tmp'}",
         f"-Dlog4j.configurationFile={(Path(__file__).parent / 'log4j2.xml').as_uri()}",
         f"-Dmodel_server_home={home}",
         "-cp",
@@ -138,20 +138,20 @@ def java_command(plan: Plan, heap_mb: int) -> list[str]:
         "--python",
         sys.executable,
         "-f",
-        str(plan.run / "config.properties"),
+        str(place.folder / "config.properties"),
         "-s",
-        str(plan.store),
+        str(place.store),
         "-ncs",
     ]
 
 
 def worker_environment(
-    ours: Mapping[str, str], plan: Plan, *, version: str, runtime: str, threads: int
+    ours: Mapping[str, str], place: Place, *, version: str, runtime: str, threads: int
 ) -> dict[str, str]:
     """Return the whole environment of the server, which its workers inherit."""
     return {
         **{name: ours[name] for name in INHERITED if name in ours},
-        "TMPDIR": str(plan.run / "tmp"),
+        "TMPDIR": str(place.folder / "tmp"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         **({} if runtime == "torch-export" else {"PYTHONPATH": str(SITE)}),
@@ -162,7 +162,7 @@ def worker_environment(
         "TS_DECODE_INPUT_REQUEST": "false",
         "SKYLIFT_THREADS": str(threads),
         "SKYLIFT_VERSION": version,
-        "SKYLIFT_WORKER_FOLDER": str(plan.run / "workers"),
+        "SKYLIFT_WORKER_FOLDER": str(place.folder / "workers"),
     }
 
 

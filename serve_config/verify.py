@@ -38,6 +38,12 @@ class Pointer:
     """The version to serve."""
     counter: int
     """Rises with every change; a lower one than was seen before is refused."""
+    previous: tuple[str, ...] = ()
+    """Versions served before, the latest first."""
+    percentage: int = 100
+    """Share of the nodes that follow, 1 to 100: below 100 a rollout is open."""
+    etag: str = ""
+    """The store's tag of the object that it was read from; no part of what was signed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,8 @@ class Release:
     """The version that the archive's own manifest names; TorchServe knows the model by it."""
     model: dict[str, Any]
     """Content of model.json."""
+    worker_bytes: int = 0
+    """Memory that one worker was measured to need, as the gate reports it; 0: the report does not say."""
 
 
 def load_public_key(path: Path) -> ec.EllipticCurvePublicKey:
@@ -75,32 +83,50 @@ def load_public_key(path: Path) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def read_pointer(models: str, name: str, key: ec.EllipticCurvePublicKey, least_counter: int) -> Pointer:
-    """Return a model's signed pointer.
+def read_pointer(
+    models: str,
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    least_counter: int,
+    known: Pointer | None = None,
+) -> Pointer:
+    """Return a model's signed pointer; the known one itself where it has not been changed since.
 
     Raises:
         InputError: the store has no such model.
         ServeFailedError: not signed by the key, about another model, or older than one seen before.
+        StoreAwayError: the store does not answer.
     """
     uri = store.join(models, name, "current.json")
     try:
-        signed = parse_object(store.read(uri), uri)
+        changed = store.read_changed(uri, known.etag if known else "")
     except FileNotFoundError:
         raise InputError(
             f"--name `{name}` has no release in {models}; publish one with `skylift release`"
         ) from None
-    found = _signed_part(signed, "pointer", key, uri)
-    check_fields(found, {"name": str, "version": str, "counter": int}, uri)
-    pointer = Pointer(name=found["name"], version=found["version"], counter=found["counter"])
-    if not VERSION.fullmatch(pointer.version):
-        raise ServeFailedError(
-            f"{uri} names the version `{pointer.version}`, which is none; publish it again"
-        )
+    if changed is None and known:
+        return known
+    content, etag = changed or (b"", "")
+    found = _signed_part(parse_object(content, uri), "pointer", key, uri)
+    fields = {"name": str, "version": str, "counter": int, "previous": list, "percentage": int}
+    check_fields(found, fields, uri)
+    pointer = Pointer(
+        name=found["name"],
+        version=found["version"],
+        counter=found["counter"],
+        previous=tuple(found["previous"]),
+        percentage=found["percentage"],
+        etag=etag,
+    )
+    for version in (pointer.version, *pointer.previous):
+        if not isinstance(version, str) or not VERSION.fullmatch(version):
+            raise ServeFailedError(f"{uri} names the version `{version}`, which is none; publish it again")
     if pointer.name != name:
         raise ServeFailedError(f"{uri} is about `{pointer.name}`, not `{name}`; somebody moved it there")
     if pointer.counter < least_counter:
         raise ServeFailedError(
-            f"{uri} has counter {pointer.counter}, {least_counter} was seen before; an old pointer was put back"
+            f"{uri} has counter {pointer.counter}, {least_counter} was seen before; an old pointer was put back",
+            reason="pointer",
         )
     return pointer
 
@@ -125,7 +151,7 @@ def fetch_release(models: str, pointer: Pointer, key: ec.EllipticCurvePublicKey,
         raise ServeFailedError(f"release is not complete: {error} is missing; publish it again") from None
     report = parse_object((folder / "report.json").read_bytes(), f"{uri}/report.json")
     if report.get("passed") is not True or not report.get("chosen"):
-        raise ServeFailedError(f"{uri} did not pass the compression gate; see its report.html")
+        raise ServeFailedError(f"{uri} did not pass the compression gate; see its report.html", reason="gate")
     if report.get("mar_sha256") != files["model.mar"]["sha256"]:
         raise ServeFailedError(f"{uri} has a report about another archive; publish the release again")
     model = parse_object((folder / "model.json").read_bytes(), f"{uri}/model.json")
@@ -136,6 +162,7 @@ def fetch_release(models: str, pointer: Pointer, key: ec.EllipticCurvePublicKey,
         archive=folder / "model.mar",
         archive_version=archive_version(folder / "model.mar", pointer.name),
         model=model,
+        worker_bytes=_worker_bytes(report),
     )
 
 
@@ -144,12 +171,21 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
+def _worker_bytes(report: dict[str, Any]) -> int:
+    """Return the peak of the process in which the gate measured the archive, 0 where the report has none."""
+    measured = [c for c in report.get("candidates", ()) if c.get("name") == report["chosen"]]
+    return int(measured[0].get("peak_memory_bytes", 0)) if measured else 0
+
+
 def _check_statement(statement: dict[str, Any], pointer: Pointer, manifest: bytes, uri: str) -> None:
     expected = {"name": pointer.name, "version": pointer.version}
     expected["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
     for field, value in expected.items():
         if statement.get(field) != value:
-            raise ServeFailedError(f"{uri} was signed with {field} `{statement.get(field)}`, found `{value}`")
+            found = statement.get(field)
+            raise ServeFailedError(
+                f"{uri} was signed with {field} `{found}`, found `{value}`", reason="changed"
+            )
 
 
 def _listed_files(manifest: dict[str, Any], pointer: Pointer, uri: str) -> dict[str, dict[str, Any]]:
@@ -169,7 +205,8 @@ def _check_file(path: Path, listed: dict[str, Any], uri: str) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != listed["sha256"]:
         raise ServeFailedError(
-            f"{uri}/{path.name} has SHA-256 {digest[:12]}…, signed was {listed['sha256'][:12]}…"
+            f"{uri}/{path.name} has SHA-256 {digest[:12]}…, signed was {listed['sha256'][:12]}…",
+            reason="changed",
         )
 
 
@@ -183,5 +220,6 @@ def _signed_part(
         if not isinstance(value, dict):
             raise TypeError
     except (InvalidSignature, KeyError, TypeError, ValueError):  # no base64 is no signature either
-        raise ServeFailedError(f"{uri} is not signed by the given key ({part}); do not serve it") from None
+        message = f"{uri} is not signed by the given key ({part}); do not serve it"
+        raise ServeFailedError(message, reason="signature") from None
     return value

@@ -1,4 +1,4 @@
-"""What a node needs of its machine: a folder, free ports, devices, and a memory of pointers seen."""
+"""What a node needs of its machine: a folder, ports, devices, and a memory of what it has served."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from serve_config.errors import InputError
+from serve_config.processes import log
 from serve_config.render import Ports
 
 MOST_CONNECTIONS = 4096
@@ -32,28 +34,30 @@ def run_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        for path in folder.rglob("*"):
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o700)  # TorchServe's working directory is read-only
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
 
 
-def free_ports(supervisor: int) -> Ports:
-    """Return loopback ports that are free now."""
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it."""
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)  # TorchServe's working directory is read-only
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def held_ports() -> Iterator[Ports]:
+    """Find free loopback ports for a model server, and hold them until the end.
+
+    They stay bound without listening, so that no outgoing connection gets one of them; a server that asks for
+    address reuse, as Java's do, can listen there all the same.
+    """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(6)]
+        sockets = [stack.enter_context(socket.socket()) for _ in fields(Ports)]
         for one in sockets:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", 0))
-        numbers = [int(one.getsockname()[1]) for one in sockets]
-    return Ports(
-        inference=numbers[0],
-        management=numbers[1],
-        metrics=numbers[2],
-        grpc_inference=numbers[3],
-        grpc_management=numbers[4],
-        worker=numbers[5],
-        supervisor=supervisor,
-    )
+        yield Ports(**{f.name: one.getsockname()[1] for f, one in zip(fields(Ports), sockets, strict=True)})
 
 
 def usable_connections() -> int:
@@ -80,27 +84,59 @@ def usable_gpus(device: str) -> int:
 
 
 class Memory:
-    """The highest pointer counter seen for a model, in a folder that outlives the node (or nowhere)."""
+    """What a node knows of a model beyond its own life: the highest pointer counter, and the last proven release."""
 
     def __init__(self, folder: Path | None, name: str) -> None:
-        self._path = None if folder is None else folder / f"{name}.counter"
+        """Read what is known.
 
-    def counter(self) -> int:
-        """Return the highest counter seen, 0 for none."""
-        if self._path is None or not self._path.exists():
-            return 0
+        Args:
+            folder: where it is kept; None: nowhere, it ends with the node.
+            name: the model's name.
+
+        Raises:
+            InputError: what the folder holds is broken.
+        """
+        self._folder, self._name = folder, name
+        counter = self._read("counter", "0")
+        if not re.fullmatch(r"[0-9]{1,18}", counter):
+            raise InputError(f"--state holds a broken {self._path('counter')}; remove that file")
+        self.counter = int(counter)
+        """The highest counter seen, 0 for none."""
+        self.good = self._read("good", "")
+        """The version that was proven last, empty for none."""
+
+    def remember_counter(self, counter: int) -> None:
+        """Keep the counter of a pointer that is signed and not older than those before."""
+        if counter != self.counter:
+            self.counter = counter
+            self._write("counter", str(counter))
+
+    def remember_good(self, version: str) -> None:
+        """Keep the version that has just been proven."""
+        if version != self.good:
+            self.good = version
+            self._write("good", version)
+
+    def _path(self, what: str) -> Path | None:
+        return None if self._folder is None else self._folder / f"{self._name}.{what}"
+
+    def _read(self, what: str, default: str) -> str:
+        path = self._path(what)
+        if path is None or not path.exists():
+            return default
         try:
-            seen = self._path.read_text()
+            return path.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--state holds an unreadable {self._path} ({error}); remove it") from None
-        if not re.fullmatch(r"[0-9]{1,18}\s*", seen):
-            raise InputError(f"--state holds a broken {self._path}; remove that file")
-        return int(seen)
+            raise InputError(f"--state holds an unreadable {path} ({error}); remove it") from None
 
-    def remember(self, counter: int) -> None:
-        """Keep a counter."""
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-            partial.write_text(str(counter))
-            partial.replace(self._path)
+    def _write(self, what: str, text: str) -> None:
+        path = self._path(what)
+        if path is None:
+            return
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text)
+            partial.replace(path)
+        except OSError as error:  # serving goes on without it
+            log(f"--state cannot keep {path} ({error.strerror}); make room there")

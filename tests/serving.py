@@ -6,6 +6,8 @@ import base64
 import hashlib
 import io
 import json
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,9 +87,9 @@ def image_facts(**changes: Any) -> dict[str, Any]:
     return facts | changes
 
 
-def write_onnx(path: Path, *, repeats: int = 1) -> None:
+def write_onnx(path: Path, *, repeats: int = 1, seed: int = 0) -> None:
     """Write a linear network over 8x8 pixels; it computes its product `repeats` times over, to take longer."""
-    weights = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32) / 2048
+    weights = np.random.default_rng(seed).normal(size=(64, 10)).astype(np.float32) / 2048
     nodes = [helper.make_node("Flatten", ["image"], ["flat"], axis=1)]
     initial = [numpy_helper.from_array(weights, "weights")]
     if repeats > 1:
@@ -107,10 +109,10 @@ def write_onnx(path: Path, *, repeats: int = 1) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def write_artifact(folder: Path, *, repeats: int = 1) -> Path:
-    """Write the tiny model's artifact folder, with golden answers of its own."""
+def write_artifact(folder: Path, *, repeats: int = 1, seed: int = 0) -> Path:
+    """Write the tiny model's artifact folder, with golden answers of its own; another seed, other weights."""
     folder.mkdir(parents=True)
-    write_onnx(folder / "model.onnx", repeats=repeats)
+    write_onnx(folder / "model.onnx", repeats=repeats, seed=seed)
     (folder / "model.json").write_text(json.dumps(image_facts()))
     predictor = load(folder)
     golden = []
@@ -125,9 +127,26 @@ def write_artifact(folder: Path, *, repeats: int = 1) -> Path:
 
 def publish(models: Path, artifact: Path, signer: Signer, *, counter: int = 1, passed: bool = True) -> Path:
     """Write a release and its pointer; return the release's folder."""
-    staged = artifact.parent / f"staged-{counter}"
-    digest = pack_mar(name=NAME, artifact=artifact, serve_files=SERVE_FILES, out=staged / "model.mar")
-    report = {"chosen": "pruned", "passed": passed, "mar_sha256": digest}
+    folder = write_release(models, artifact, signer, passed=passed)
+    point(models, folder.name, signer, counter=counter)
+    return folder
+
+
+def write_release(
+    models: Path,
+    artifact: Path,
+    signer: Signer,
+    *,
+    passed: bool = True,
+    serve_files: Path = SERVE_FILES,
+    peak_bytes: int = 0,
+) -> Path:
+    """Write a release that nothing points at yet; return its folder."""
+    staged = Path(tempfile.mkdtemp(prefix="staged-", dir=artifact.parent))
+    digest = pack_mar(name=NAME, artifact=artifact, serve_files=serve_files, out=staged / "model.mar")
+    report: dict[str, Any] = {"chosen": "pruned", "passed": passed, "mar_sha256": digest}
+    if peak_bytes:
+        report["candidates"] = [{"name": "pruned", "peak_memory_bytes": peak_bytes}]
     (staged / "report.json").write_text(json.dumps(report))
     (staged / "model.json").write_bytes((artifact / "model.json").read_bytes())
     files = {path.name: path.read_bytes() for path in sorted(staged.iterdir())}
@@ -146,14 +165,25 @@ def publish(models: Path, artifact: Path, signer: Signer, *, counter: int = 1, p
         (folder / name).write_bytes(content)
     (folder / "manifest.json").write_bytes(manifest)
     write_signed(folder / "manifest.sig", "statement", statement, signer)
-    point(models, version, signer, counter=counter)
     return folder
 
 
-def point(models: Path, version: str, signer: Signer, *, counter: int, name: str = NAME) -> None:
-    """Write the signed pointer."""
-    pointer = {"name": name, "version": version, "counter": counter, "previous": [], "percentage": 100}
-    write_signed(models / NAME / "current.json", "pointer", pointer, signer)
+def point(
+    models: Path,
+    version: str,
+    signer: Signer,
+    *,
+    counter: int,
+    name: str = NAME,
+    previous: Sequence[str] = (),
+    percentage: int = 100,
+) -> None:
+    """Write the signed pointer, whole or not at all."""
+    pointer = {"name": name, "version": version, "counter": counter}
+    pointer |= {"previous": list(previous), "percentage": percentage}
+    path = models / NAME / "current.json"
+    write_signed(path.with_suffix(".part"), "pointer", pointer, signer)
+    path.with_suffix(".part").replace(path)
 
 
 def write_signed(path: Path, part: str, value: object, signer: Signer) -> None:

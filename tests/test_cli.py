@@ -54,6 +54,10 @@ BAD_COMMANDS = {
     "predict --batch none --name m": "--data must be digits, images:DIR, text:FILE, tokens:FILE",
     "rollback": "Missing option '--name'",
     "rollback --name m": "`m` has no earlier release to go back to",
+    "promote": "Missing option '--name'",
+    "promote --name m": "`m` must have an open rollout to promote, it has none; see `skylift releases",
+    "abort --name m": "`m` must have an open rollout to abort, it has none",
+    "release --run none --percentage 101": "Invalid value for '--percentage'",
     "release --run none": "run must have a gate report, none in none",
 }
 

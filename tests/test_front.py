@@ -37,7 +37,7 @@ def client(node: RunningNode) -> Iterator[httpx.Client]:
     """A client; after the test the node must be ready and right."""
     with node.client() as client:
         yield client
-        assert client.get("/ready").json() == {"ready": True}
+        assert client.get("/ready").json() == {"ready": True, "version": node.facts["version"]}
         assert client.post(f"/predictions/{NAME}", content=picture(0), headers=PNG).status_code == 200
 
 
@@ -210,7 +210,7 @@ def test_too_many_requests_get_503_and_when_to_come_back(client: httpx.Client, n
     assert statuses[503] >= 1
     assert statuses[200] >= 32
     assert sum(statuses.values()) == statuses[200] + statuses[503]
-    assert ready == [{"ready": True}]
+    assert ready == [{"ready": True, "version": node.facts["version"]}]
 
 
 HEAD = f"POST /predictions/{NAME} HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n".encode()

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from serve_config.certificate import make_certificate
-from serve_config.render import REFUSALS, Plan, Ports, render_haproxy, render_properties
+from serve_config.render import REFUSALS, Place, Plan, Ports, render_haproxy, render_properties
 from serve_config.torchserve import java_command, worker_environment
 
 PLAN = Plan(
     name="digits",
-    archive_version="f5a776e1dc53",
     workers=3,
     gpus=1,
     batch_size=8,
@@ -29,17 +28,27 @@ PLAN = Plan(
     threads=1,
     listener=7,
     run=Path("/run/skylift"),
-    store=Path("/run/skylift/store"),
-    ports=Ports(
-        inference=8080,
-        management=8081,
-        metrics=8082,
-        grpc_inference=7070,
-        grpc_management=7071,
-        worker=9000,
-        supervisor=9100,
+    supervisor=9100,
+    places=(
+        Ports(
+            inference=8080,
+            management=8081,
+            metrics=8082,
+            grpc_inference=7070,
+            grpc_management=7071,
+            worker=9000,
+        ),
+        Ports(
+            inference=8090,
+            management=8091,
+            metrics=8092,
+            grpc_inference=7080,
+            grpc_management=7081,
+            worker=9010,
+        ),
     ),
 )
+PLACE = Place(server="a", ports=PLAN.places[0], folder=Path("/run/skylift/a1"))
 EXPECTED = Path(__file__).parent / "expected"
 """The files as they were looked through by a person."""
 
@@ -52,7 +61,7 @@ def settings(text: str) -> dict[str, str]:
 
 def test_config_properties() -> None:
     """TorchServe listens on loopback only, loads one archive from one folder, and its queue is bounded."""
-    assert settings(render_properties(PLAN)) == {
+    assert settings(render_properties(PLAN, PLACE, "f5a776e1dc53")) == {
         "inference_address": "http://127.0.0.1:8080",
         "management_address": "http://127.0.0.1:8081",
         "metrics_address": "http://127.0.0.1:8082",
@@ -65,7 +74,7 @@ def test_config_properties() -> None:
         "disable_token_authorization": "true",
         "enable_model_api": "false",
         "use_env_allowed_urls": "false",
-        "allowed_urls": "file:///run/skylift/store/.*",
+        "allowed_urls": "file:///run/skylift/a1/store/.*",
         "install_py_dep_per_model": "false",
         "load_models": "model.mar",
         "models": '{"digits": {"f5a776e1dc53": {"defaultVersion": true, "marName": "model.mar", "minWorkers": 3, '
@@ -109,13 +118,13 @@ def test_every_refusal_is_answered_in_both_ways() -> None:
 
 def test_the_java_command() -> None:
     """The class path holds TorchServe's own jar only, and heap and temporary folder are bound."""
-    words = java_command(PLAN, 512)
+    words = java_command(PLACE, 512)
     path = words[words.index("-cp") + 1]
     assert path.endswith("/ts/frontend/*")
     assert ":" not in path
     assert "-Xmx512m" in words
-    assert "-Djava.io.tmpdir=/run/skylift/tmp" in words
-    assert words[words.index("-s") + 1] == "/run/skylift/store"
+    assert "-Djava.io.tmpdir=/run/skylift/a1/tmp" in words
+    assert words[words.index("-s") + 1] == "/run/skylift/a1/store"
 
 
 def test_workers_inherit_no_secrets() -> None:
@@ -129,12 +138,12 @@ def test_workers_inherit_no_secrets() -> None:
         "PYTHONPATH": "/somewhere",
         "LD_PRELOAD": "x.so",
     }
-    found = worker_environment(ours, PLAN, version="v", runtime="onnxruntime", threads=2)
+    found = worker_environment(ours, PLACE, version="v", runtime="onnxruntime", threads=2)
     assert found.pop("PYTHONPATH").endswith("/serve_config/worker_site")
     assert found == {
         "PATH": "/bin",
         "CUDA_VISIBLE_DEVICES": "1",
-        "TMPDIR": "/run/skylift/tmp",
+        "TMPDIR": "/run/skylift/a1/tmp",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "2",
@@ -143,6 +152,6 @@ def test_workers_inherit_no_secrets() -> None:
         "TS_DECODE_INPUT_REQUEST": "false",
         "SKYLIFT_THREADS": "2",
         "SKYLIFT_VERSION": "v",
-        "SKYLIFT_WORKER_FOLDER": "/run/skylift/workers",
+        "SKYLIFT_WORKER_FOLDER": "/run/skylift/a1/workers",
     }
-    assert "PYTHONPATH" not in worker_environment(ours, PLAN, version="v", runtime="torch-export", threads=1)
+    assert "PYTHONPATH" not in worker_environment(ours, PLACE, version="v", runtime="torch-export", threads=1)

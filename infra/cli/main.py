@@ -6,11 +6,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Column, Table
 
-from infra.cli import processes, stages
+from infra.cli import processes, releases, stages
 from infra.cli.errors import InputError, RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
 from infra.cli.layout import layout
@@ -34,7 +32,7 @@ from infra.cli.pipeline import PipelineOptions, Story, prepare, run_pipeline, tr
 from infra.cli.predict_command import predict
 from infra.cli.settings import settings_of, split_settings, tolerance_setting
 from infra.cli.sources import parse_data, recipe_for
-from infra.cli.summary import closing_table, megabytes, number
+from infra.cli.summary import closing_table
 
 HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, release, serve."
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -158,50 +156,8 @@ def compress(
     print_json(processes.run("compress", stages.compress_command(run, name, settings)).result)
 
 
-@app.command()
-def release(
-    run: Annotated[str, typer.Option(help="URI of the compressed run.")], out: Out = "skylift-out"
-) -> None:
-    """Sign and publish what the gate let through, and point the servers at it."""
-    print_json(
-        processes.run("release", stages.release_command("publish", layout(out), ["--run", run])).result
-    )
-
-
-@app.command()
-def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -> None:
-    """List the published releases, the served one marked `*`."""
-    command = stages.release_command("list", layout(out), words(name=name))
-    listed = processes.run("releases", command).result
-    if as_json:
-        print_json(listed)
-        return
-    # A version is there to be copied: it is never cut; other words may break, but nothing of them is cut off.
-    version = Column("version", no_wrap=True, min_width=16)
-    name_column, made_by = (Column(title, overflow="fold") for title in ("name", "made by"))
-    table = Table("", name_column, version, made_by, "quality", "size", "created", box=SIMPLE, pad_edge=False)
-    for row in listed["releases"]:
-        table.add_row(
-            "*" if row["current"] else "",
-            row["name"],
-            row["version"],
-            row["candidate"],
-            number(row["metric_name"], row["metric"]),
-            megabytes(row["size_bytes"]),
-            row["created"][:10],
-        )
-    Console().print(table)
-
-
-@app.command()
-def rollback(
-    name: Annotated[str, typer.Option(help="The model's name.")],
-    out: Out = "skylift-out",
-    version: Annotated[str, typer.Option(help="Release to go back to; empty: the one before.")] = "",
-) -> None:
-    """Point the servers at an earlier release again."""
-    command = stages.release_command("rollback", layout(out), words(name=name, version=version))
-    print_json(processes.run("rollback", command).result)
+for command in (releases.release, releases.promote, releases.abort, releases.releases, releases.rollback):
+    app.command()(command)
 
 
 @app.command(context_settings=SETTINGS)

@@ -48,7 +48,7 @@ def compress_command(run: str, name: str, settings: list[str]) -> list[str]:
 
 
 def release_command(verb: str, where: Layout, words: list[str]) -> list[str]:
-    """Publish, list or roll back releases."""
+    """Publish, list, promote, abort or roll back releases."""
     return python_module(
         "model_code.release", verb, "--models", where.models, "--key", str(where.keys), *words
     )
