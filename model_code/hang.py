@@ -4,8 +4,9 @@ The main thread only sets a variable. A thread publishes it in the store of torc
 is stopped, and reads what the others published. When nobody has moved for `train.hang_seconds`, the rank that the
 others wait for is the one that is silent (a stopped process has no running threads) or else the one furthest behind.
 The lowest rank that is not to blame says so, and all end: with exit code 1, or by SIGKILL where a process is stopped.
-Marks come and are read every tenth of the window: a hang is found within 1.25 windows. The first step (which may
-compile), saving and measuring may take ten windows; each batch measured counts as progress.
+Marks are read every tenth of the window: a hang is found within 1.25 windows. The first step (which may compile),
+saving and measuring may take ten windows, the latter two no longer than the others' collectives wait for them; each
+batch measured counts as progress.
 
 A GPU that hangs stops every rank's main thread in the same place: then all of them are named.
 """
@@ -29,13 +30,14 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
 
 from model_code import incidents
-from model_code.parallel import World
+from model_code.parallel import TIMEOUT, World
 from model_code.process import Process, this_process
 from model_code.progress import say
 
 LOOKS = 10  # a window
 SLOW = 10  # windows that a slow phase may take
-SLOW_PHASES = ("start", "measure", "save")
+WAITED_FOR = 0.8 * TIMEOUT.total_seconds()  # named before the others' collectives give up
+PUBLISH_EVERY = 0.2  # seconds
 DONE = "done"
 SAID_WITHIN = 10.0  # seconds that the others wait for the one that reports
 SHOWN_FRAMES = 12
@@ -85,17 +87,20 @@ def hung(ranks: dict[int, Standing], window: float) -> tuple[list[int], float]:
         ranks: every rank that has shown itself.
         window: seconds that a step may go without progress.
     """
+    waited_for = SLOW * window if len(ranks) == 1 else max(window, min(SLOW * window, WAITED_FOR))
+    patience = {"start": SLOW * window, "measure": waited_for, "save": waited_for}
     active = {rank: one for rank, one in ranks.items() if one.phase != DONE}
-    gone = {rank: one.silent for rank, one in active.items() if one.silent > window}
+    # Importing and compiling hold Python's lock, so that no other thread runs.
+    lively = {"start": SLOW * window}
+    gone = {rank: one.silent for rank, one in active.items() if one.silent > lively.get(one.phase, window)}
     if gone:
         return list(gone), max(gone.values())
     if not active:
         return [], 0.0
     fewest = min(one.count for one in active.values())
     behind = [rank for rank, one in active.items() if one.count == fewest]
-    allowed = window * (SLOW if active[behind[0]].phase in SLOW_PHASES else 1)
     still = min(one.still for one in active.values())
-    if still <= allowed:
+    if still <= patience.get(active[behind[0]].phase, window):
         return [], 0.0
     return [rank for rank, one in active.items() if one.silent > window / 2] or behind, still
 
@@ -134,7 +139,7 @@ class HangWatch:
                 self._publish()
 
     def _watch(self) -> None:
-        pause = min(1.0, self._window / LOOKS)
+        pause = min(PUBLISH_EVERY, self._window / LOOKS)
         every = math.ceil(
             self._window / LOOKS / pause
         )  # a look reads one value a rank: less often than it writes

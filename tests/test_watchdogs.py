@@ -44,6 +44,7 @@ def standing(count: int = 50, *, phase: str = "forward", still: float = 0, silen
         ([standing(50, still=1), standing(49, phase="save", still=11, silent=11)], [1]),
         ([standing(51, still=50), standing(50, phase="save", still=50)], []),  # writing may take long
         ([standing(51, still=SLOW * 11), standing(50, phase="save", still=SLOW * 11)], [1]),
+        ([standing(51, still=50), standing(50, phase="start", still=50, silent=50)], []),
         ([standing(phase="done", still=99, silent=99), standing(still=1)], []),
         ([standing(still=11)], [0]),
         ([], []),

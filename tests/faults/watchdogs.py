@@ -8,12 +8,15 @@ from pathlib import Path
 from tests.faults.fault import Fault, Seen
 from tests.faults.watched import pids, recipe, trained, undisturbed
 
-WINDOW = 5  # seconds, as the recipe sets train.hang_seconds
+WINDOW = 5  # seconds: long for steps of milliseconds, even on a busy machine
+
+STOP = "step == 15 and once() and not time.sleep(1) and os.kill(os.getpid(), signal.SIGSTOP)"
+"""A second in that step, so that its last mark is out; the rank's threads stop, too."""
 
 
 def hang(folder: Path, *, ranks: int = 2, culprit: int = 1, **harm: str) -> Seen:
     """Let a rank hang at step 15; it is named, and nothing is left behind."""
-    ended = trained(recipe(folder, **harm), ranks=ranks)
+    ended = trained(recipe(folder, **harm), f"train.hang_seconds={WINDOW}", ranks=ranks)
     assert ended.code == 1, ended.said
     pid = {rank: pid for pid, rank in pids(folder).items()}[culprit]
     named = [line for line in ended.errors if "shows no progress" in line]
@@ -35,7 +38,7 @@ def hang(folder: Path, *, ranks: int = 2, culprit: int = 1, **harm: str) -> Seen
 
 def stopped(folder: Path) -> Seen:
     """SIGSTOP a rank: its threads stop, too, and only SIGKILL ends it."""
-    return hang(folder, before="RANK == 1 and step == 15 and once() and os.kill(os.getpid(), signal.SIGSTOP)")
+    return hang(folder, before=f"RANK == 1 and {STOP}")
 
 
 def leader_stopped(folder: Path) -> Seen:
@@ -43,7 +46,7 @@ def leader_stopped(folder: Path) -> Seen:
     return hang(
         folder,
         culprit=0,
-        before="RANK == 0 and step == 15 and once() and os.kill(os.getpid(), signal.SIGSTOP)",
+        before=f"RANK == 0 and {STOP}",
     )
 
 

@@ -81,7 +81,7 @@ def build(config, index):
 
 def mine(index):
     model = ModelConfig(family="custom", builder=__file__ + ":build")
-    train = TrainConfig(steps=40, checkpoint_every=10, evaluate_every=20, verify_every=10, hang_seconds=5)
+    train = TrainConfig(steps=40, checkpoint_every=10, evaluate_every=20, verify_every=10)
     return RunConfig(recipe="mine", model=model, train=train)
 '''
 ENDS_WITHIN = 300.0
