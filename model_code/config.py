@@ -100,6 +100,12 @@ class TrainConfig:
     """Steps between checkpoints; the last step is always saved."""
     keep_checkpoints: int = 2
     """Newest checkpoints kept."""
+    hang_seconds: float = 120.0
+    """Seconds a step may go on without progress before the run is ended; 0: for ever. See `hang.py`."""
+    explode_factor: float = 0.0
+    """Times the running median that a rank's loss may reach before the run is ended; 0: any finite loss."""
+    verify_every: int = 100
+    """Steps between comparisons of the replicas' bits (DDP), made before each checkpoint too; 0: never."""
 
     def __post_init__(self) -> None:
         """Refuse numbers outside their range."""
@@ -115,6 +121,9 @@ class TrainConfig:
         _between("train.evaluate_every", self.evaluate_every, 0, 10**9)
         _between("train.checkpoint_every", self.checkpoint_every, 1, 10**9)
         _between("train.keep_checkpoints", self.keep_checkpoints, 1, 1000)
+        _between("train.hang_seconds", self.hang_seconds, 0, 86_400)
+        _between("train.explode_factor", self.explode_factor, 0, 1e9)
+        _between("train.verify_every", self.verify_every, 0, 10**9)
         _between("train.seed", self.seed, 0, 2**31 - 1)
 
 

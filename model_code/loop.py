@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,23 +18,29 @@ from model_code.checkpoint import (
     set_weights,
     whole_weights,
 )
+from model_code.clock import StepClock
 from model_code.data.read import TrainStream
-from model_code.errors import InputError, RunFailedError
+from model_code.divergence import LossGuard
+from model_code.errors import InputError
+from model_code.hang import Marks
 from model_code.job import Job
 from model_code.metrics import Metrics
-from model_code.optim import build_optimizer, learning_rate, set_learning_rate
+from model_code.optim import build_optimizer, gradient_norm, learning_rate, set_learning_rate
 from model_code.parallel import (
     World,
     autocast,
-    average,
     batch_norm_statistics,
     blocks,
+    fail_together,
     sync_gradients,
     unwrapped,
     wrap,
 )
 from model_code.progress import TrainProgress
+from model_code.replicas import Replicas
+from model_code.straggler import Stragglers
 from model_code.tasks import Batch
+from model_code.told import Heard, Told, tell
 
 EVALUATION_BATCH = 64
 LOG_EVERY = 10  # steps between the rows of the training loss
@@ -78,6 +83,10 @@ class Loop:
         self.model = wrap(job.model, train.strategy, device)
         self.optimizer = build_optimizer(self.model, train)
         self.statistics = batch_norm_statistics(self.model)
+        self.marks, self.clock = Marks(), StepClock(device)
+        self.clock.follow(self.model, compiled=train.compile)
+        self.guard = LossGuard(job.run, train, world)
+        self.replicas = Replicas(self.model, train.verify_every)
         self.step = 0
         self.seconds = 0.0  # trained so far, over all resumes
         self.best: dict[str, Any] = {}  # metric and step
@@ -95,47 +104,80 @@ class Loop:
             self.best_weights = checkpoint.best
             say(f"resumed after step {self.step} of {self.steps}")
 
-    def run(self, metrics: Metrics | None, bar: TrainProgress, stopping: Callable[[], bool]) -> bool:
+    def run(
+        self,
+        metrics: Metrics | None,
+        bar: TrainProgress,
+        stopping: Callable[[], bool],
+        lost: Callable[[], str],
+        stragglers: Stragglers | None,
+    ) -> bool:
         """Train to the last step, or until any rank is asked to stop; return whether the last step was reached.
 
         What the ranks told each other after a step is read during the next one, so that no rank (and no GPU) waits
-        for it: a stop takes effect one step later, on the same step everywhere.
+        for it: a stop takes effect one step later, on the same step everywhere. Only what is to be measured, compared
+        or saved is read at once: nothing is kept of a step that went wrong.
+
+        Args:
+            metrics: where rank 0 writes its measurements.
+            bar: shows them.
+            stopping: tells whether somebody asked this process to stop.
+            lost: tells why rank 0 must write no more; empty while it holds the run.
+            stragglers: rank 0's, names slow ranks.
 
         Raises:
-            RunFailedError: the loss is not a finite number any more.
+            RunFailedError: the loss went wrong, or the run was lost (rank 0; SystemExit on the others).
+            ReplicasDifferError: the replicas are not equal any more.
         """
         self.model.train()
         begun, before, first = time.monotonic(), self.seconds, self.step
-        told: Tensor | None = None
+        told: Told | None = None
         while self.step < self.steps:
-            loss = self._update(next(self.stream))
+            loss, norm = self._update(self._next())
             self.step += 1
-            previous, told = told, self._tell(loss, stopping())
+            previous, told = told, self._tell(loss, norm, stopping(), bool(lost()))
             self.seconds = before + time.monotonic() - begun
             speed = (self.step - first) * self.train.global_batch / (time.monotonic() - begun)
-            heard = previous.tolist() if previous is not None else [0.0, 0.0]
-            if not math.isfinite(heard[0]):
-                raise RunFailedError(
-                    f"the loss is {heard[0]} after step {self.step - 1}; lower train.learning_rate "
-                    f"(now {self.train.learning_rate:g}) or set train.clip_norm=1"
-                )
-            bar.step(self.step, heard[0], speed)
-            if metrics and previous is not None and (self.step - 1) % LOG_EVERY == 0:
-                rate = learning_rate(self.train, self.step - 2, self.steps)
-                metrics.row(self.step - 1, "train", loss=heard[0], learning_rate=rate, samples_per_s=speed)
-            last, stopped = self.step == self.steps, heard[1] > 0
-            if last or self.step % self.evaluate_every == 0:
+            heard = previous.heard if previous else None
+            if heard:
+                self._check(heard, lost)
+                if stragglers:
+                    stragglers.note(heard.step, heard.seconds)
+            bar.step(self.step, heard.loss if heard else 0.0, speed)
+            if metrics and heard and heard.step % LOG_EVERY == 0:
+                rate = learning_rate(self.train, heard.step - 1, self.steps)
+                metrics.row(heard.step, "train", loss=heard.loss, learning_rate=rate, samples_per_s=speed)
+            last, stopped = self.step == self.steps, heard is not None and heard.stop
+            measuring = last or self.step % self.evaluate_every == 0
+            saving = last or stopped or self.step % self.train.checkpoint_every == 0
+            if measuring or saving or self.replicas.due(self.step):
+                self._check(told.heard, lost)
+            if saving or self.replicas.due(self.step):
+                self.replicas.check(self.step)
+            if measuring:
+                self.marks.at(self.step, "measure")
                 value = self._evaluate()
                 bar.say(f"step {self.step}/{self.steps}: validation {self.job.task.metric_name} {value:.4f}")
                 if metrics:
                     metrics.row(self.step, "validation", **{self.job.task.metric_name: value})
-            if last or stopped or self.step % self.train.checkpoint_every == 0:
+            if saving:
+                self.marks.at(self.step, "save")
                 self._save()
                 if metrics:
                     metrics.flush()
             if stopped and not last:
                 return False
         return True
+
+    def replay(self, step: int) -> list[Heard]:
+        """Train to a step, measuring and saving nothing; return what was heard of each."""
+        self.model.train()
+        heard = []
+        while self.step < step:
+            loss, norm = self._update(self._next())
+            self.step += 1
+            heard.append(self._tell(loss, norm, stop=False, lost=False).heard)
+        return heard
 
     def finish(self) -> tuple[dict[str, Tensor], float]:
         """Load the best weights everywhere; return them (rank 0) and their metric on the test split."""
@@ -146,8 +188,16 @@ class Loop:
         """Stop reading ahead."""
         self.stream.close()
 
-    def _update(self, batch: Batch) -> Tensor:
-        """Make one optimizer step; return this rank's mean loss."""
+    def _next(self) -> Batch:
+        """Return this rank's part of the next batch."""
+        self.marks.at(self.step + 1, "data")
+        self.clock.begin()
+        batch = next(self.stream)
+        self.guard.keep(self.step + 1, batch["id"])
+        return batch
+
+    def _update(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Make one optimizer step; return this rank's mean loss and the gradient norm."""
         train, task = self.train, self.job.task
         set_learning_rate(self.optimizer, learning_rate(train, self.step, self.steps))
         torch.manual_seed((train.seed << 40) + (self.step << 16) + self.world.rank)
@@ -156,27 +206,46 @@ class Loop:
                 **batch,
                 "image": augment(torch.as_tensor(batch["image"]), batch["id"], train.seed, self.step),
             }
+        self.clock.fetched()
         size = len(batch["id"]) // train.accumulate
         total = torch.zeros(1, device=self.device)
         for number in range(train.accumulate):
             part = {name: column[number * size : (number + 1) * size] for name, column in batch.items()}
             with sync_gradients(self.model, last=number == train.accumulate - 1):
                 inputs = {name: one.to(self.device) for name, one in task.inputs(part).items()}
+                self.marks.at(self.step + 1, "forward")
                 with autocast(train.precision, self.device):
                     logits = self.model(**inputs)
                 targets = task.targets(part).to(self.device)
                 loss = task.loss(logits, targets, train.label_smoothing) / train.accumulate
+                self.marks.at(self.step + 1, "backward")
                 loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-        if train.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
+        norm = gradient_norm(self.model, train.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return total
+        return total, norm
 
-    def _tell(self, loss: Tensor, stop: bool) -> Tensor:
-        """Return mean loss and stop flag over all ranks; batch-norm statistics travel with them."""
-        return average(torch.cat([loss, loss.new_tensor([float(stop)])]), self.statistics)
+    def _tell(self, loss: Tensor, norm: Tensor, stop: bool, lost: bool) -> Told:
+        """Tell the others of the step; batch-norm statistics travel with it."""
+        self.marks.at(self.step, "reduce")
+        return tell(
+            self.world,
+            self.step,
+            loss=loss,
+            norm=norm,
+            seconds=self.clock.seconds(),
+            stop=stop,
+            lost=lost,
+            statistics=self.statistics,
+        )
+
+    def _check(self, heard: Heard, lost: Callable[[], str]) -> None:
+        """End the run where a step went wrong, or another trainer has the run."""
+        if heard.lost:
+            fail_together(f"the run is not this trainer's any more: {lost()}; nothing more is written")
+        self.guard.check(heard)
+        self.replicas.note(heard)
 
     def _measure(self, split: str) -> float:
         with autocast(self.train.precision, self.device):
@@ -187,6 +256,7 @@ class Loop:
                 self.device,
                 rank=self.world.rank,
                 world_size=self.world.world_size,
+                moved=self.marks.again,
             )
 
     def _evaluate(self) -> float:

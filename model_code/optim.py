@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from model_code.config import TrainConfig
 
@@ -41,3 +42,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the rate of every group."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def gradient_norm(model: nn.Module, largest: float) -> Tensor:
+    """Return the norm (1,) of the gradients, which are scaled down to a `largest` one (0: not).
+
+    Of sharded gradients (FSDP2) it is this rank's part that is returned.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    if largest:
+        norm = nn.utils.clip_grad_norm_(parameters, largest)
+    else:
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return (norm.to_local() if isinstance(norm, DTensor) else norm).view(1)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from model_code.errors import InputError
+from model_code.errors import InputError, RunFailedError
 
 TIMEOUT = timedelta(minutes=5)
 """How long a collective waits for a lost rank: long enough for one rank to fetch shards, far below torch's 30 min."""
@@ -189,6 +189,32 @@ def from_leader(work: Callable[[], bytes]) -> bytes:
     if content[:1] == b"-":
         raise InputError(content[1:].decode())
     return content[1:]
+
+
+def gather_bytes(content: bytes) -> list[bytes]:
+    """Return every rank's bytes, in the order of ranks, on every rank."""
+    if not dist.is_initialized():
+        return [content]
+    ranks = dist.get_world_size()
+    lengths = [torch.empty(1, dtype=torch.int64) for _ in range(ranks)]
+    dist.all_gather(lengths, torch.tensor([len(content)]))
+    longest = max(1, *(int(length) for length in lengths))
+    mine = torch.frombuffer(bytearray(content.ljust(longest, b"\0")), dtype=torch.uint8)
+    every = [torch.empty_like(mine) for _ in range(ranks)]
+    dist.all_gather(every, mine)
+    return [one.numpy().tobytes()[: int(length)] for one, length in zip(every, lengths, strict=True)]
+
+
+def fail_together(message: str) -> NoReturn:
+    """End the run on all ranks, with one message; every rank must call it.
+
+    Raises:
+        RunFailedError: on rank 0, which says it.
+        SystemExit: with code 1 on the others.
+    """
+    if dist.is_initialized() and dist.get_rank() != 0:
+        raise SystemExit(1)
+    raise RunFailedError(message)
 
 
 def share_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+
+def say(line: str) -> None:
+    """Print a line where no bar is shown, at once and whole."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 class Bar:

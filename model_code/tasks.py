@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,8 +64,11 @@ class Task(ABC):
         *,
         rank: int = 0,
         world_size: int = 1,
+        moved: Callable[[], None] = lambda: None,
     ) -> float:
         """Return the metric over a whole split, each rank measuring its slice; the model keeps its mode.
+
+        `moved` is called for each batch.
 
         Every rank calls the network equally often, because a sharded one (FSDP2) talks to the others in each call.
         """
@@ -80,6 +84,7 @@ class Task(ABC):
             batch = batch if following is None else following
             inputs = {name: tensor.to(device) for name, tensor in self.inputs(batch).items()}
             logits = model(**inputs)
+            moved()
             if following is not None:
                 sums += torch.tensor(self.score(logits, self.targets(batch).to(device)), dtype=torch.float64)
         model.train(was_training)

@@ -27,15 +27,28 @@ from model_code import store
 from model_code.arguments import Arguments
 from model_code.config import RunConfig
 from model_code.data.index import DataIndex
-from model_code.errors import run_stage
+from model_code.errors import RunFailedError, run_stage
+from model_code.hang import HangWatch
 from model_code.identity import run_id
 from model_code.job import prepare, refuse_another
+from model_code.lease import leased
 from model_code.loop import Loop
 from model_code.metrics import Metrics
 from model_code.models import parameter_count
-from model_code.parallel import World, choose_device, from_leader, process_group, read_environment
-from model_code.progress import TrainProgress
+from model_code.parallel import (
+    World,
+    choose_device,
+    from_leader,
+    gather_bytes,
+    process_group,
+    read_environment,
+)
+from model_code.process import decoded, encoded, this_process
+from model_code.progress import TrainProgress, say
 from model_code.recipes import configure
+from model_code.replay import Replay, end_corrupted_run
+from model_code.replicas import ReplicasDifferError
+from model_code.straggler import Stragglers
 from model_code.trained import read_result, save_trained
 
 
@@ -50,9 +63,13 @@ def main(words: list[str]) -> None:
         device = choose_device(world)
         make_repeatable()
         with process_group(world, device):
-            result = finished(run, config, index) or train(
-                run, identity, config, index, world, device, stopping
-            )
+            result = finished(run, config, index)
+            if result is None:
+                with leased(run, world, say) as lost:
+                    # Another trainer may have finished it since, and then released it.
+                    result = finished(run, config, index) or train(
+                        run, identity, config, index, world, device, stopping, lost
+                    )
     if world.leads:
         sys.stdout.write(json.dumps(result) + "\n")
 
@@ -65,6 +82,7 @@ def train(
     world: World,
     device: torch.device,
     stopping: Callable[[], bool],
+    lost: Callable[[], str] = str,
 ) -> dict[str, Any]:
     """Train to the end (or to a stop) and return the result; every rank must call it.
 
@@ -76,6 +94,7 @@ def train(
         world: this process among the others.
         device: where it computes.
         stopping: tells whether somebody asked this process to stop.
+        lost: tells why rank 0 must write no more; empty while it holds the run.
     """
     job = prepare(run, config, index)
     parameters = parameter_count(job.model)
@@ -84,10 +103,18 @@ def train(
         stack.callback(loop.close)
         bar = TrainProgress(steps=loop.steps, done=0, shown=world.leads)
         loop.resume(bar.say)
+        stack.enter_context(HangWatch(run, world, loop.marks, config.train.hang_seconds))
+        ranks = [decoded(one) for one in gather_bytes(encoded(this_process()))]
         resumed = loop.step
         metrics = stack.enter_context(Metrics(run, since=resumed)) if world.leads else None
         stack.enter_context(bar)
-        if not loop.run(metrics, bar, stopping):
+        stragglers = Stragglers(run, ranks, bar.say) if world.leads else None
+        try:
+            reached = loop.run(metrics, bar, stopping, lost, stragglers)
+        except ReplicasDifferError as found:
+            step = found.step
+            end_corrupted_run(run, world, found, ranks, lambda: replayed(loop, config, index, step), bar.say)
+        if not reached:
             return {"run_id": identity, "uri": run, "stopped": True, "step": loop.step, "steps": loop.steps}
         weights, metric = loop.finish()
         if metrics:
@@ -114,7 +141,20 @@ def train(
         "samples_per_s": round(loop.steps * config.train.global_batch / loop.seconds, 1),
         "resumed_from": resumed,
     }
+    if world.leads and lost():
+        raise RunFailedError(f"the run is not this trainer's any more: {lost()}; its result is not written")
     return save_trained(run, weights, facts) if world.leads else {}
+
+
+def replayed(loop: Loop, config: RunConfig, index: DataIndex, step: int) -> Replay:
+    """Make the steps of a loop again as the next start would: from the newest checkpoint to a step, saving nothing."""
+    loop.close()
+    again = Loop(prepare(loop.job.run, config, index), loop.world, loop.device)
+    again.marks = loop.marks  # watched all along
+    again.resume(lambda _: None)
+    heard = again.replay(step)
+    again.close()
+    return Replay(heard=heard, hashes=again.replicas.hashes())
 
 
 def finished(run: str, config: RunConfig, index: DataIndex) -> dict[str, Any] | None:

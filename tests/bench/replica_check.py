@@ -1,0 +1,65 @@
+"""What comparing the replicas costs, as a share of the training it watches.
+
+    uv run torchrun --standalone --nproc-per-node 2 -m tests.bench.replica_check
+
+Steps and comparisons take turns in one process, so that whatever else the machine does slows both.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from model_code.config import TrainConfig
+from model_code.job import prepare
+from model_code.loop import Loop
+from model_code.parallel import choose_device, from_leader, process_group, read_environment
+from model_code.recipes import configure
+from tests import small_data
+
+ROUNDS = 30
+EVERY = TrainConfig().verify_every
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that a piece of work takes, the GPU's included."""
+    begun = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Print one row a network."""
+    world = read_environment()
+    device = choose_device(world)
+    with process_group(world, device), tempfile.TemporaryDirectory(prefix="skylift-bench-") as temporary:
+        folder = Path(from_leader(lambda: temporary.encode()).decode())
+        for recipe, write in (("resnet", small_data.digits), ("gpt", small_data.tokens)):
+            data = from_leader(lambda write=write, recipe=recipe: write(folder / recipe).encode()).decode()  # type: ignore[misc]
+            config, index = configure(recipe, data, [])
+            loop = Loop(prepare((folder / f"run-{recipe}").as_uri(), config, index), world, device)
+            loop.replay(5)  # warm-up
+            steps, checks = [], []
+            for _ in range(ROUNDS):
+                steps.append(timed(lambda loop=loop: loop.replay(loop.step + 1)))  # type: ignore[misc]
+                checks.append(timed(lambda loop=loop: loop.replicas.check(loop.step)))  # type: ignore[misc]
+            loop.close()
+            step, check = median(steps), median(checks)
+            size = sum(parameter.numel() for parameter in loop.model.parameters())
+            if world.leads:
+                sys.stdout.write(
+                    f"{recipe}: {size:,} parameters, a step {1e3 * step:.1f} ms, a comparison {1e3 * check:.2f} ms = "
+                    f"{100 * check / step:.2f} % of a step; every {EVERY} steps: {100 * check / step / EVERY:.4f} %\n"
+                )
+
+
+if __name__ == "__main__":
+    main()
