@@ -6,6 +6,7 @@ number n. `SKYLIFT_MEET=folder`: before the pointer is written, wait until two p
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import obstore
 
 writes = itertools.count()
-put, replace = obstore.put, Path.replace
+put, replace, flock = obstore.put, Path.replace, fcntl.flock
 KILL_AT = int(os.environ.get("SKYLIFT_KILL_AT", "-1"))
 MEET = os.environ.get("SKYLIFT_MEET", "")
 
@@ -25,7 +26,12 @@ def arrived(target: str) -> None:
     """Do what this process was started for, at a write to the target."""
     if next(writes) == KILL_AT:
         os.kill(os.getpid(), signal.SIGKILL)
-    if MEET and target.endswith("current.json"):
+    meet(target)
+
+
+def meet(target: str) -> None:
+    """Wait before the pointer's compare-and-swap until two publishers have come so far."""
+    if MEET and "current.json" in target:
         (Path(MEET) / str(os.getpid())).touch()
         deadline = time.monotonic() + 60
         while len(list(Path(MEET).iterdir())) < 2:
@@ -47,5 +53,12 @@ def replacing(self: Path, target: Path) -> Path:
     return replace(self, target)
 
 
+def locking(handle: Any, operation: int) -> None:
+    """Lock a file: how a local compare-and-swap begins."""
+    meet(str(handle.name))
+    flock(handle, operation)
+
+
+fcntl.flock = locking
 obstore.put = putting
 Path.replace = replacing  # type: ignore[method-assign, assignment]
