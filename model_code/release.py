@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +21,10 @@ from model_code.arguments import Arguments
 from model_code.card import model_card
 from model_code.errors import InputError, RunFailedError, run_stage
 from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
+from model_code.report import read_report
 from model_code.signing import ALGORITHM, canonical, ensure_key_pair, public_pem, sign, signed_part
-from model_code.typed_json import parse
 
 COMMIT_POINT = "manifest.json"
-REPORTED = ("run_id", "name", "passed", "chosen", "mar_sha256", "candidates", "metric_name", "machine")
-"""What is read of a gate's report, but for what its card quotes."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""A model's name and a candidate's: both become folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,41 +67,6 @@ def passing_report(run: str) -> dict[str, Any]:
             f"the gate refused run {report['run_id']}: nothing is published; see {run}/report.html"
         )
     return report
-
-
-def read_report(folder: str) -> dict[str, Any]:
-    """Return the gate's report in a folder of a run or a release.
-
-    Raises:
-        FileNotFoundError: there is none.
-        RunFailedError: it is not one.
-    """
-    uri = store.join(folder, "report.json")
-    try:
-        report = parse(store.read(uri))
-    except ValueError as error:
-        raise RunFailedError(f"{uri} is not JSON ({error}); run `skylift compress` again") from None
-    if fault := _fault(report):
-        raise RunFailedError(f"{uri} {fault}; run `skylift compress` again")
-    whole: dict[str, Any] = report
-    return whole
-
-
-def _fault(report: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return what is wrong with a report, empty for nothing."""
-    if not isinstance(report, dict):
-        return "is no object"
-    if missing := [key for key in REPORTED if key not in report]:
-        return f"has no {', '.join(missing)}"
-    if not isinstance(report["name"], str) or not NAME.fullmatch(report["name"]):
-        return f"must have a name of letters, digits, `_`, `.` and `-`, got {report['name']!r}"
-    if report["passed"] is not True:
-        return ""
-    try:
-        model_card(report)
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
-        return f"does not say what the gate measured ({error!r})"
-    return "" if NAME.fullmatch(str(report["chosen"])) else f"must name a candidate, got {report['chosen']!r}"
 
 
 def version_of(files: dict[str, dict[str, Any]]) -> str:

@@ -22,7 +22,8 @@ from obstore.store import LocalStore, S3Store
 from model_code.errors import InputError
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
+NO_TEXT = r"[\x00-\x1f\x7f\ud800-\udfff]"
+NO_NAME = re.compile(NO_TEXT + r"|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
 """What no object can be called: control characters, broken Unicode, the two names that mean folders, and the ending
 of obstore's own unfinished files."""
 LONGEST_NAME = 200
@@ -58,7 +59,8 @@ def local_path(uri: str) -> Path | None:
         return None
     else:
         path = Path(uri).absolute()
-    return Path(os.path.realpath(path)) if ".." in path.parts else path
+    climbs = ".." in path.parts and not re.search(NO_TEXT, str(path))
+    return Path(os.path.realpath(path)) if climbs else path
 
 
 def as_uri(path_or_uri: str) -> str:
@@ -71,8 +73,8 @@ def as_uri(path_or_uri: str) -> str:
     if path is not None:
         _checked(str(path), path_or_uri)
         return path.as_uri()
-    scheme, rest = _parted(path_or_uri)
-    if scheme != "s3" or not rest.partition("/")[0]:
+    scheme, slashes, rest = path_or_uri.partition("://")
+    if scheme != "s3" or not slashes or not rest.partition("/")[0]:
         raise InputError(
             f"uri must start with file:// or s3://BUCKET, got `{path_or_uri}`; write a path or an s3:// URI"
         )

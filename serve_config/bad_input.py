@@ -20,7 +20,8 @@ class BadInput(ValueError):  # noqa: N818 - a name that every file of the archiv
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message if len(message) <= LONGEST else f"{message[:LONGEST]}…")
+        short = message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
+        super().__init__("".join(one if one.isprintable() else repr(one)[1:-1] for one in short))
         self.status = status
 
 

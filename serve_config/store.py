@@ -16,7 +16,8 @@ from obstore.store import LocalStore, S3Store
 
 from serve_config.errors import InputError, ServeFailedError, StoreAwayError
 
-NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
+NO_TEXT = r"[\x00-\x1f\x7f\ud800-\udfff]"
+NO_NAME = re.compile(NO_TEXT + r"|(?:^|/)\.\.?(?=/|$)|#\d+(?=/|$)")
 """What no object can be called: control characters, broken Unicode, the two names that mean folders, and the ending
 of obstore's own unfinished files."""
 LONGEST_NAME = 200
@@ -107,7 +108,8 @@ def _open(uri: str) -> tuple[LocalStore | S3Store, str]:
             raise InputError(
                 f"--models must be file:///PATH, an absolute path, got `{uri}`; write file:///{rest}"
             )
-        return LocalStore(), _checked(os.path.realpath(path), uri)
+        text = str(path.absolute())
+        return LocalStore(), _checked(text if re.search(NO_TEXT, text) else os.path.realpath(text), uri)
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise InputError(

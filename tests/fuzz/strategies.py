@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from model_code.config import CompressConfig, ModelConfig, RunConfig, TrainConfig
-from model_code.data.index import SPLITS, DataIndex, ImageFacts, Shard, Split, TextFacts, TokenFacts
+from model_code.config import CompressConfig, Family, ModelConfig, RunConfig, TrainConfig
+from model_code.data.index import SPLITS, DataIndex, ImageFacts, Kind, Shard, Split, TextFacts, TokenFacts
 
 LONGEST_MESSAGE = 2000
 MEGABYTES = "a long value " * 100_000
@@ -124,7 +124,7 @@ def splits(draw: st.DrawFn) -> Split:
 @st.composite
 def indexes(draw: st.DrawFn) -> DataIndex:
     """Return any valid index."""
-    kind = draw(st.sampled_from(["images", "text", "tokens"]))
+    kind: Kind = draw(st.sampled_from(["images", "text", "tokens"]))
     image = st.builds(ImageFacts, channels=st.sampled_from([1, 3]), height=whole, width=whole)
     text = st.builds(
         TextFacts,
@@ -151,7 +151,7 @@ def indexes(draw: st.DrawFn) -> DataIndex:
 @st.composite
 def configs(draw: st.DrawFn) -> RunConfig:
     """Return any valid config."""
-    family = draw(st.sampled_from(["resnet", "bert", "gpt", "custom"]))
+    family: Family = draw(st.sampled_from(["resnet", "bert", "gpt", "custom"]))
     heads = draw(st.integers(1, 8))
     model = ModelConfig(
         family=family,

@@ -16,7 +16,8 @@ from model_code import store
 from model_code.errors import InputError, RunFailedError
 from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
 from model_code.predict import fetch_archive
-from model_code.release import publish, read_report, releases, rollback
+from model_code.release import publish, releases, rollback
+from model_code.report import read_report
 from model_code.signing import canonical, ensure_key_pair, public_pem, sign, verified
 from serve_config import errors as serve
 from serve_config import verify
