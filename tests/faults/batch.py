@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -98,7 +99,7 @@ def damaged_parts(folder: Path) -> Seen:
     return Seen(what="4 of 4 redone and said")
 
 
-def full_disk(folder: Path) -> Seen:
+def full_disk(folder: Path, ranks: int = 0) -> Seen:
     """The disk of the output is full after some parts; with more room the job goes on."""
     at, disk = place(), folder / "disk"
     disk.mkdir()
@@ -108,7 +109,7 @@ def full_disk(folder: Path) -> Seen:
         "$@"; echo $? > {folder}/code; ls -A {out}.parts/* > {folder}/parts; ls -A {disk} > {folder}/beside
         mount -o remount,size={4 * len(at.answers)} {disk} && "$@" && cp {out} {folder}/out.jsonl
     """
-    result = result_of(start(at, out, ranks=0, within=[*OWN_MOUNTS, "sh", "-c", script, "sh"]))
+    result = result_of(start(at, out, ranks=ranks, within=[*OWN_MOUNTS, "sh", "-c", script, "sh"]))
     said = [line for line in result["said"].splitlines() if line.startswith("error: ")]
     kept = (folder / "parts").read_text().split()
     assert (folder / "code").read_text() == "1\n"
@@ -147,11 +148,18 @@ FAULTS = (
     ),
     Fault(name="batch: output's disk full", promise="exit 1, parts kept, goes on", inject=full_disk, times=5),
     Fault(
+        name="batch: output's disk full, two ranks",
+        promise="exit 1, one line, parts kept, goes on",
+        inject=partial(full_disk, ranks=2),
+        times=3,
+        quick=False,
+    ),
+    Fault(
         name="batch: two jobs of one key at once",
         promise="both right, one output",
         inject=two_at_once,
         times=5,
     ),
 )
-NEEDS = {"batch: output's disk full": OWN_MOUNTS}
+NEEDS = {fault.name: OWN_MOUNTS for fault in FAULTS if "disk full" in fault.name}
 """Faults that need a process to be isolated in a way that some machines forbid."""
