@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from model_code.errors import RunFailedError
+from model_code.errors import InputError, RunFailedError
 
 POLL_SECONDS = 0.05
 """Between two looks at what the others have done; a signal is handled within one."""
@@ -44,20 +44,12 @@ class Team:
         Raises:
             InputError: more ranks on this machine than GPUs.
         """
-        self.rank, self.size = 0, 1
-        self.device = "cpu"
+        self.rank, self.size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.device = _device(device)
         """Where this rank computes: `cpu` or `cuda:N`."""
-        self._store: KeyValues | None = None
         self._alone: Counter[str] = Counter()
-        if "RANK" not in os.environ and device == "cpu":
-            return
-        from model_code.parallel import choose_device, read_environment  # seconds, for torch
-
-        world = read_environment()
-        self.rank, self.size = world.rank, world.world_size
-        if device != "cpu":
-            self.device = str(choose_device(world))
-        if world.launched:
+        self._store: KeyValues | None = None
+        if "RANK" in os.environ:
             from torch.distributed.rendezvous import rendezvous
 
             self._store, _, _ = next(rendezvous("env://"))
@@ -98,6 +90,22 @@ class Team:
             seen(now)
             time.sleep(POLL_SECONDS)
         seen(now)
+
+
+def _device(wanted: str) -> str:
+    """Return a rank's device. Imports cost: torch seconds, FSDP (in `parallel`) seconds more."""
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    if wanted == "auto" and not torch.cuda.is_available():
+        return "cpu"
+    from model_code.parallel import choose_device, read_environment
+
+    device = str(choose_device(read_environment()))
+    if device == "cpu":
+        raise InputError("--device must be one that is here, got `cuda`: torch sees no GPU; leave it out")
+    return device
 
 
 @contextmanager

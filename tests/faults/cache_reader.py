@@ -17,19 +17,19 @@ from model_code.data.read import ShardReader
 
 def main() -> None:
     """Read, count, report."""
-    uri, folder, limit, passes = sys.argv[1:]
+    data, folder, limit, passes = sys.argv[1:]
     fetched: list[str] = []
     read = store.read
 
-    def counted(source: str) -> bytes:
-        if source.endswith(".zst"):
-            fetched.append(source.rsplit("/", 1)[-1])
-        return read(source)
+    def counted(uri: str) -> bytes:
+        if uri.endswith(".zst"):
+            fetched.append(uri.rsplit("/", 1)[-1])
+        return read(uri)
 
     store.read = counted
     print("ready", flush=True)
     sys.stdin.readline()
-    reader = ShardReader(uri, "train", cache_dir=Path(folder), cache_bytes=int(limit), memory_bytes=1)
+    reader = ShardReader(data, "train", cache_dir=Path(folder), cache_bytes=int(limit), memory_bytes=1)
     hashes = []
     for _ in range(int(passes)):
         digest = hashlib.sha256()
