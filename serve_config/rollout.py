@@ -183,6 +183,15 @@ class Rollout:
         except OSError:
             remove_folder(place.folder)
             raise
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # signed, and passed by the gate, and still of no use
+            remove_folder(place.folder)
+            raise ServeFailedError(
+                f"model.json of {release.version} is not as it should be ({error!r}); publish it again"
+            ) from None
         self._slots.append(slot)
         return slot
 
