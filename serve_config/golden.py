@@ -35,7 +35,11 @@ def difference(expected: Golden, status: int, content: bytes) -> str | None:
     """Return how an answer differs from the golden one, None where it does not."""
     if status != 200:
         return f"status {status}: {content[:200].decode(errors='replace')}"
-    return _differs(expected.answer, json.loads(content), "answer")
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return f"answer is not JSON: {content[:60]!r}"
+    return _differs(expected.answer, found, "answer")
 
 
 def _differs(expected: object, found: object, where: str) -> str | None:

@@ -3,111 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from serve_config import follow
 from serve_config.errors import InputError, ServeFailedError, StoreAwayError
-from serve_config.follow import Follower
-from serve_config.refusals import POINTER, Refusals
+from serve_config.refusals import POINTER
 from serve_config.rollout import Rollout
-from serve_config.settings import Settings
-from serve_config.verify import Pointer
 from serve_config.workplace import Memory
-from tests.serving import new_signer
-
-SECONDS = 20.0
-KEY = new_signer().key.public_key()
-
-
-@dataclass
-class FakeRollout:
-    """A rollout whose releases load when the test says so."""
-
-    version: str = "v1"
-    committed: bool = False
-    fails: dict[str, Exception] = field(default_factory=dict)
-    hangs: set[str] = field(default_factory=set)
-    tried: list[str] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    served: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(running=asyncio.Future()))
-
-    async def replace(self, version: str) -> None:
-        """Serve it, or do what the test wants."""
-        self.tried.append(version)
-        if version in self.hangs:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.cancelled.append(version)
-                raise
-        if error := self.fails.get(version):
-            raise error
-        self.version = version
-
-    async def open(self, version: str) -> object:
-        """Serve the first one."""
-        await self.replace(version)
-        return self.served
-
-
-class World:
-    """A follower whose pointer is what the test last said."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Path | None = None) -> None:
-        words = Settings(models="none", name="m", public_key=Path("none"), node_id="n", follow_seconds=1)
-        self.says: Pointer | Exception = pointer("v1", 1)
-        self.looks = 0
-        self.refusals = Refusals()
-        self.memory = Memory(state, "m")
-        self.follower = Follower(words, KEY, self.memory, self.refusals)
-        self.rollout: FakeRollout
-        monkeypatch.setattr(follow, "read_pointer", self._read)
-        monkeypatch.setattr("serve_config.follow.random.uniform", lambda *_: 0.01)
-
-    def _read(self, *words: object) -> Pointer:
-        self.looks += 1
-        if isinstance(self.says, Exception):
-            raise self.says
-        known = cast("Pointer | None", words[-1])
-        return known if known == self.says else self.says
-
-    async def looked(self, times: int = 3) -> None:
-        """Wait until the follower has looked so often again."""
-        wanted = self.looks + times
-        async with asyncio.timeout(SECONDS):
-            while self.looks < wanted:
-                await asyncio.sleep(0.005)
-
-    @contextlib.asynccontextmanager
-    async def following(self) -> AsyncIterator[FakeRollout]:
-        """Follow in the background."""
-        self.rollout = FakeRollout()
-        self.follower.first_look()
-        task = asyncio.create_task(self.follower.follow(cast("Rollout", self.rollout)))
-        try:
-            yield self.rollout
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-def pointer(version: str, counter: int, *previous: str, percentage: int = 100) -> Pointer:
-    """Return a pointer."""
-    return Pointer(
-        name="m",
-        version=version,
-        counter=counter,
-        previous=previous,
-        percentage=percentage,
-        etag=str(counter),
-    )
+from tests.following import SECONDS, FakeRollout, World, pointer
 
 
 @pytest.fixture
@@ -162,14 +67,18 @@ def test_a_store_that_is_away_is_said_once(world: World, capsys: pytest.CaptureF
             assert (rollout.version, rollout.tried, world.refusals.current) == ("v1", [], None)
             world.says = InputError("no such model")
             await world.looked(2)
+            world.says = pointer("v1", 1)
+            await world.looked()
+            world.says = StoreAwayError("503 slow down")
+            await world.looked()
             world.says = pointer("v2", 2, "v1")
             await world.looked()
             assert rollout.version == "v2"
 
     asyncio.run(run())
     said = capsys.readouterr().err
-    assert said.count("cannot be followed now, what is served stays") == 1
-    assert said.count("is followed again") == 1
+    assert said.count("cannot be followed now, what is served stays") == 2
+    assert said.count("is followed again") == 2
 
 
 def test_a_fetch_that_is_broken_off_is_tried_again(world: World) -> None:
@@ -259,6 +168,20 @@ def test_a_node_starts_with_the_best_that_can_be_served(
 
     asyncio.run(run())
     assert world.refusals.holds("v2") == bool(broken)
+
+
+def test_whose_turn_it_is_not_starts_with_the_version_before(world: World) -> None:
+    """An open rollout reaches a new node only if it is among the first."""
+    world.says = pointer("v2", 2, "v1", percentage=1)
+
+    async def run() -> None:
+        rollout = FakeRollout(version="")
+        world.follower.first_look()
+        await world.follower.boot(cast("Rollout", rollout))
+        assert (rollout.version, rollout.tried) == ("v1", ["v1"])
+
+    asyncio.run(run())
+    assert world.refusals.current is None
 
 
 def test_a_node_without_anything_to_serve_says_why(world: World) -> None:

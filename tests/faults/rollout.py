@@ -136,6 +136,7 @@ def no_memory_for_two(folder: Path) -> Seen:
     ):
         begun = time.monotonic()
         shelf.point(new)
+        until(lambda: "no memory for both" in said(node).get("error", ""), SECONDS, "unready while it swaps")
         until(lambda: serves(node, new), SECONDS, "the new release served")
         took = time.monotonic() - begun
         assert any("one after the other" in line for line in node.log)
