@@ -22,7 +22,8 @@ from serve_config.footprint import (
     needed_bytes,
     used_bytes,
 )
-from serve_config.verify import Release
+from serve_config.verify import Pointer, Release, fetch_release
+from tests.serving import NAME, new_signer, write_artifact, write_release
 from tests.serving_node import until
 
 
@@ -31,6 +32,16 @@ def release(worker_bytes: int) -> Release:
     return Release(
         name="m", version="v", archive=Path("m.mar"), archive_version="1", model={}, worker_bytes=worker_bytes
     )
+
+
+def test_the_measured_memory_comes_with_the_release(tmp_path: Path) -> None:
+    """The gate's report names it for the chosen candidate; a report without it is a release all the same."""
+    signer, artifact = new_signer(), write_artifact(tmp_path / "artifact")
+    for peak in (0, 123 * MIB):
+        version = write_release(tmp_path, artifact, signer, peak_bytes=peak).name
+        named, key = Pointer(name=NAME, version=version, counter=1), signer.key.public_key()
+        found = fetch_release(str(tmp_path), named, key, tmp_path / f"fetched-{peak}")
+        assert found.worker_bytes == peak
 
 
 def test_what_a_release_needs() -> None:
