@@ -91,13 +91,18 @@ class Follower:
                 if rollout.committed:
                     continue
                 _check(rollout)
-                await self._look(rollout)
+                looked = await self._look(rollout)
                 wanted = self._wanted(rollout.version)
+                settled = wanted == rollout.version or self._refusals.holds(wanted)
+                if rollout.committed:  # while we looked
+                    continue
                 if attempt and wanted != tried:
                     log(f"{tried} is not wanted any more: broken off")
                     await _end(attempt)
                     attempt = None
-                if attempt is None and wanted != rollout.version and not self._refusals.holds(wanted):
+                if settled and looked:
+                    self._back()
+                if attempt is None and not settled:
                     tried = wanted
                     attempt = asyncio.create_task(rollout.replace(wanted))
         finally:
@@ -124,16 +129,19 @@ class Follower:
         else:
             self._back()
 
-    async def _look(self, rollout: Rollout) -> None:
+    async def _look(self, rollout: Rollout) -> bool:
+        """Read the pointer again; return whether the store gave it."""
         try:
             pointer = await in_background(self._read)
         except (StoreAwayError, InputError) as error:
             self._away(error)
+            return False
         except ServeFailedError as error:
             self._refusals.record(POINTER, error, rollout.version)
         else:
             self._refusals.clear_pointer()
             self._take(pointer)
+        return True
 
     def _read(self) -> Pointer:
         settings = self._settings

@@ -78,7 +78,7 @@ class Front:
         self._config = plan.run / "haproxy.cfg"
         self._config.write_text(render_haproxy(plan))
         self._haproxy = haproxy
-        self._states: dict[str, str] = {}
+        self._states = {"a": "maint", "b": "maint"}
         self._lock = asyncio.Lock()
 
     async def start(self) -> Child:

@@ -39,7 +39,7 @@ def difference(expected: Golden, status: int, content: bytes) -> str | None:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        return f"answer is no JSON: {content[:60].decode(errors='replace')}"
+        return f"answer is not JSON: {content[:60]!r}"
     return _differs(expected.answer, found, "answer")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from serve_config.background import in_background
-from serve_config.errors import ServeFailedError
+from serve_config.errors import InputError, ServeFailedError
 from serve_config.footprint import LOOK_SECONDS, MIB, allowed_bytes, free_bytes, needed_bytes
 from serve_config.front import Front
 from serve_config.processes import log
@@ -22,6 +22,9 @@ from serve_config.settings import Settings
 from serve_config.slot import Slot
 from serve_config.verify import Pointer, Release, fetch_release
 from serve_config.workplace import Memory, remove_folder
+
+UNUSABLE = (KeyError, TypeError, ValueError)
+"""What comes of a release that is signed and passed by the gate, and does not keep to our formats all the same."""
 
 
 class Rollout:
@@ -139,6 +142,12 @@ class Rollout:
             done, _ = await asyncio.wait({proof, watch}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except UNUSABLE as error:
+            await self._remove(slot)
+            raise ServeFailedError(
+                f"{slot.release.version} answers what nobody can read ({error!r}); publish it again",
+                reason="golden",
+            ) from None
         except BaseException:
             await self._remove(slot)
             raise
@@ -180,9 +189,14 @@ class Rollout:
     def _slot(self, place: Place, release: Release) -> Slot:
         try:
             slot = Slot(self._settings, self._plan, place, release, self._front)
-        except OSError:
+        except (OSError, InputError):
             remove_folder(place.folder)
             raise
+        except UNUSABLE as error:
+            remove_folder(place.folder)
+            raise ServeFailedError(
+                f"model.json of {release.version} is not as it should be ({error!r}); publish it again"
+            ) from None
         self._slots.append(slot)
         return slot
 

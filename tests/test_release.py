@@ -13,7 +13,7 @@ from model_code import store
 from model_code.archive import pack_mar
 from model_code.card import model_card
 from model_code.errors import InputError, RunFailedError
-from model_code.pointer import Pointer, move_pointer, pointer_uri, read_pointer
+from model_code.pointer import Pointer, abort, move_pointer, pointer_uri, read_pointer
 from model_code.release import publish, releases, rollback, version_of
 from model_code.signing import canonical, ensure_key_pair, public_pem, sign, verified
 
@@ -199,6 +199,21 @@ def test_rollback_is_a_new_pointer_to_an_old_version(
         (second.version, True),
         (first.version, False),
     ]
+
+
+def test_an_open_rollout_is_listed(run: Path, tmp_path: Path, artifact: Path, serve_files: Path) -> None:
+    """Published to a share of the nodes, both versions are listed with theirs; after the end one has all."""
+    key, models = ensure_key_pair(tmp_path / "keys"), str(tmp_path / "models")
+    first, _ = publish(str(run), models, key)
+    (artifact / "model.onnx").write_bytes(b"better")
+    better = make_run(tmp_path / "run2", artifact, serve_files, "run-2")
+    second, pointer = publish(str(better), models, key, 10)
+    assert (pointer.percentage, publish(str(better), models, key)[1]) == (10, pointer)
+    for share, end in ((10, None), (0, abort)):
+        if end:
+            end(models, "resnet-digits", key)
+        listed = {row["version"]: row["percentage"] for row in releases(models, public_pem(key))}
+        assert listed == {second.version: share, first.version: 100 - share}
 
 
 def test_rollback_refuses_what_is_missing_or_changed(run: Path, tmp_path: Path) -> None:

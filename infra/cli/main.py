@@ -167,10 +167,11 @@ def serve(
     out: Out = "skylift-out",
     workers: Workers = 2,
 ) -> None:
-    """Serve a model's current release until Ctrl-C.
+    """Serve a model's current release, and each that follows it, until Ctrl-C.
 
     More options, as `python -m serve_config.node --help` tells: --host, --port, --metrics-port, --device, --threads,
-    --batch-size, --batch-delay-ms, --max-body-bytes, --max-queue, --drain-seconds and others.
+    --batch-size, --batch-delay-ms, --max-body-bytes, --max-queue, --drain-seconds, --follow-seconds, --node-id and
+    others.
     """
     require_haproxy(progress)
     options = ["--workers", str(workers), "--state", str(layout(out).local / "serve"), *context.args]

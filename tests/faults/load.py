@@ -1,4 +1,4 @@
-"""Load on a node: kept connections that ask without a pause, repeat nothing, and check every answer."""
+"""Load on a node: kept connections that repeat nothing, and check every answer."""
 
 from __future__ import annotations
 
@@ -100,17 +100,25 @@ class Seen:
 class Load:
     """So many connections, in a thread of their own, from `with` to the end of it."""
 
-    def __init__(self, node: RunningNode, answers: Mapping[str, Sequence[Golden]], connections: int) -> None:
+    def __init__(
+        self,
+        node: RunningNode,
+        answers: Mapping[str, Sequence[Golden]],
+        connections: int,
+        pause_seconds: float = 0.0,
+    ) -> None:
         """Ask nothing yet.
 
         Args:
             node: whom to ask.
             answers: what each version answers.
             connections: how many ask at once.
+            pause_seconds: between an answer and the next request of a connection; 0: as fast as the node goes.
         """
         self.seen = Seen()
         """Grows while it runs."""
-        self._node, self._answers, self._connections = node, answers, connections
+        self._node, self._answers = node, answers
+        self._connections, self._pause_seconds = connections, pause_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -136,6 +144,7 @@ class Load:
         while not self._stop.is_set():
             number = (number + 1) % len(ASKS)
             await self._ask(session, number)
+            await asyncio.sleep(self._pause_seconds)
 
     async def _ask(self, session: aiohttp.ClientSession, number: int) -> None:
         ask, sent = ASKS[number], time.monotonic()

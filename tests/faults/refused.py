@@ -29,7 +29,8 @@ from tests.serving_node import RunningNode, running_node, until
 
 SECONDS = 120.0
 """Deadline of every wait."""
-CONNECTIONS = 4
+CONNECTIONS, PAUSE_SECONDS = 4, 0.05
+"""A light load, which leaves the processors to what is published."""
 PROMISE = "the served release goes on; refused in /ready, log and metrics; no request fails"
 
 _open = ExitStack()
@@ -89,7 +90,7 @@ def check(shelf: Shelf, node: RunningNode, bad: str, kind: str, publish: Callabl
     good = node.facts["version"]
     counted = f'skylift_refused_releases_total{{reason="{kind}"}} '
     before, lines = _number(metrics(node), counted), _refusals(node, bad)
-    with Load(node, shelf.answers, CONNECTIONS) as load:
+    with Load(node, shelf.answers, CONNECTIONS, PAUSE_SECONDS) as load:
         until(lambda: load.seen.answered > CONNECTIONS, SECONDS, "traffic")
         begun = time.monotonic()
         publish()

@@ -91,7 +91,10 @@ def half_of_the_nodes(folder: Path) -> Seen:
             )
             for name in (first, other)
         )
-        loads = [stack.enter_context(Load(node, shelf.answers, 4)) for node in (one, two)]
+        loads = [
+            stack.enter_context(Load(node, shelf.answers, refused.CONNECTIONS, refused.PAUSE_SECONDS))
+            for node in (one, two)
+        ]
         begun = time.monotonic()
         counter = move_pointer(models, NAME, new, shelf.key, 50).counter
         until(lambda: serves(one, new), SECONDS, "the first node moves")
@@ -103,11 +106,9 @@ def half_of_the_nodes(folder: Path) -> Seen:
         shelf.skylift("abort", "--name", NAME)
         until(lambda: serves(one, old), SECONDS, "the first node moves back")
         move_pointer(models, NAME, new, shelf.key, 50)
-        until(lambda: serves(one, new), SECONDS, "the first node moves again")
         assert serves(two, old)
         shelf.skylift("promote", "--name", NAME)
-        until(lambda: serves(two, new), SECONDS, "the other node follows")
-        assert serves(one, new)
+        until(lambda: serves(one, new) and serves(two, new), SECONDS, "both nodes follow")
     failures = [failure for load in loads for failure in load.seen.failures]
     assert not failures, failures[:3]
     assert {version for _, version in loads[1].seen.counts} == {old, new}
@@ -129,9 +130,13 @@ def no_memory_for_two(folder: Path) -> Seen:
     old, new = (shelf.good(seed, peak_bytes=400 * MIB) for seed in (1, 2))
     shelf.point(old)
     words = [*shelf.words, "--workers", "1", *FAST, "--memory-mb", "800", "--memory-reserve-mb", "0"]
-    with running_node(words) as node, Load(node, shelf.answers, 4) as load:
+    with (
+        running_node(words) as node,
+        Load(node, shelf.answers, refused.CONNECTIONS, refused.PAUSE_SECONDS) as load,
+    ):
         begun = time.monotonic()
         shelf.point(new)
+        until(lambda: "no memory for both" in said(node).get("error", ""), SECONDS, "unready while it swaps")
         until(lambda: serves(node, new), SECONDS, "the new release served")
         took = time.monotonic() - begun
         assert any("one after the other" in line for line in node.log)
