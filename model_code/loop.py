@@ -11,14 +11,8 @@ import torch
 from torch import Tensor
 
 from model_code.augment import augment
-from model_code.checkpoint import (
-    Checkpoint,
-    read_newest,
-    restore,
-    save_checkpoint,
-    set_weights,
-    whole_weights,
-)
+from model_code.checkpoint.keeper import Checkpoints
+from model_code.checkpoint.state import copy_of, schedule_of, set_weights, weights_of, whole_weights
 from model_code.data.read import TrainStream
 from model_code.errors import InputError, RunFailedError
 from model_code.job import Job
@@ -45,7 +39,7 @@ class Loop:
     """One run on one rank. What it computes depends on config, data and world size, never on where it was resumed.
 
     Dropout draws from a generator seeded by (seed, step, rank), augmentation from (seed, step, sample), the stream from
-    (seed, epoch): there is no random state to save.
+    (seed, epoch), whatever the number of ranks. The generators are saved all the same, for networks that use others.
     """
 
     def __init__(self, job: Job, world: World, device: torch.device) -> None:
@@ -81,19 +75,32 @@ class Loop:
         self.step = 0
         self.seconds = 0.0  # trained so far, over all resumes
         self.best: dict[str, Any] = {}  # metric and step
-        self.best_weights: dict[str, Tensor] = {}  # on rank 0
+        self.best_weights: dict[str, Tensor] = {}  # this rank's part, on the CPU
+        self.told: Tensor | None = None  # what the ranks told each other after the last step, not yet heard
+        self.checkpoints = Checkpoints(job.run, world, keep=train.keep_checkpoints)
 
     def resume(self, say: Callable[[str], None]) -> None:
-        """Go on after the newest intact checkpoint, if there is one; say which were passed over."""
-        checkpoint, skipped = read_newest(self.job.run) if self.world.leads else (Checkpoint(), [])
+        """Go on after the newest intact checkpoint, if there is one; say which were passed over.
+
+        Raises:
+            InputError: it was trained by another schedule, or on other data.
+        """
+        progress, best, skipped = self.checkpoints.restore(self.model, self.optimizer)
         for reason in skipped:
             say(f"checkpoint passed over: {reason}")
-        progress = restore(checkpoint, self.model, self.optimizer)
-        if progress:
-            self.step, self.seconds, self.best = progress["step"], progress["seconds"], progress["best"]
-            self.stream.load_state_dict(progress["stream"])
-            self.best_weights = checkpoint.best
-            say(f"resumed after step {self.step} of {self.steps}")
+        if not progress:
+            return
+        self.step, self.seconds, self.best = progress["step"], progress["seconds"], progress["best"]
+        set_learning_rate(self.optimizer, learning_rate(self.train, self.step - 1, self.steps))
+        if schedule_of(self.optimizer) != progress["schedule"]:
+            raise InputError(
+                f"schedule of step {self.step} must be {schedule_of(self.optimizer)} to resume, the checkpoint has "
+                f"{progress['schedule']}; choose another --run-id or leave it out"
+            )
+        self.stream.load_state_dict(progress["stream"])
+        self.stream.digest = progress["samples"] if self.world.leads else 0  # the ranks' sums are added up
+        self.best_weights, self.told = best, torch.tensor(progress["told"], device=self.device)
+        say(f"resumed after step {self.step} of {self.steps}")
 
     def run(self, metrics: Metrics | None, bar: TrainProgress, stopping: Callable[[], bool]) -> bool:
         """Train to the last step, or until any rank is asked to stop; return whether the last step was reached.
@@ -102,15 +109,14 @@ class Loop:
         for it: a stop takes effect one step later, on the same step everywhere.
 
         Raises:
-            RunFailedError: the loss is not a finite number any more.
+            RunFailedError: the loss is not a finite number any more, or the last checkpoint could not be saved.
         """
         self.model.train()
         begun, before, first = time.monotonic(), self.seconds, self.step
-        told: Tensor | None = None
         while self.step < self.steps:
             loss = self._update(next(self.stream))
             self.step += 1
-            previous, told = told, self._tell(loss, stopping())
+            previous, self.told = self.told, self._tell(loss, stopping())
             self.seconds = before + time.monotonic() - begun
             speed = (self.step - first) * self.train.global_batch / (time.monotonic() - begun)
             heard = previous.tolist() if previous is not None else [0.0, 0.0]
@@ -130,21 +136,27 @@ class Loop:
                 if metrics:
                     metrics.row(self.step, "validation", **{self.job.task.metric_name: value})
             if last or stopped or self.step % self.train.checkpoint_every == 0:
-                self._save()
                 if metrics:
-                    metrics.flush()
+                    metrics.flush()  # before: a checkpoint must not know more steps than the curve shows
+                self._save(self.told)
             if stopped and not last:
-                return False
-        return True
+                break
+        self.checkpoints.settle()
+        return self.step == self.steps
 
     def finish(self) -> tuple[dict[str, Tensor], float]:
         """Load the best weights everywhere; return them (rank 0) and their metric on the test split."""
         set_weights(self.model, self.best_weights)
-        return self.best_weights, self._measure("test")
+        return whole_weights(self.model), self._measure("test")
+
+    def samples(self) -> int:
+        """Return the stream's digest over all ranks: which samples came, and when, since step 0."""
+        return self.checkpoints.sum_over_ranks(self.stream.digest)
 
     def close(self) -> None:
-        """Stop reading ahead."""
+        """Stop reading ahead, and let a save that is under way end."""
         self.stream.close()
+        self.checkpoints.close()
 
     def _update(self, batch: Batch) -> Tensor:
         """Make one optimizer step; return this rank's mean loss."""
@@ -194,21 +206,24 @@ class Loop:
         value = self._measure("validation")
         if not self.best or self.job.task.better(value, self.best["metric"]):
             self.best = {"metric": value, "step": self.step}
-            self.best_weights = whole_weights(self.model)
+            self.best_weights = copy_of(weights_of(self.model))
         return value
 
-    def _save(self) -> None:
+    def _save(self, told: Tensor) -> None:
+        """Begin to write a checkpoint, unless the loss is not a finite number: the run ends with the next step."""
+        loss, *_ = heard = told.tolist()
+        if not math.isfinite(loss):
+            return
         progress = {
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best,
+            "schedule": schedule_of(self.optimizer),
             "stream": self.stream.state_dict(),
+            "samples": self.samples(),
+            "told": [
+                loss,
+                *(0.0 for _ in heard[1:]),
+            ],  # a stop was asked of these processes, not of the next ones
         }
-        save_checkpoint(
-            self.job.run,
-            self.model,
-            self.optimizer,
-            progress=progress,
-            best=self.best_weights,
-            keep=self.train.keep_checkpoints,
-        )
+        self.checkpoints.save(self.model, self.optimizer, progress=progress, best=self.best_weights)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -132,6 +133,28 @@ def upload(path: Path, uri: str) -> None:
     """Copy a local file to an object (in parts when it is large)."""
     store, key = _open(uri, create=True)
     obstore.put(store, key, path)
+
+
+def delete(uri: str) -> None:
+    """Delete an object; none there is fine."""
+    try:
+        store, key = _open(uri, must_exist=True)
+        obstore.delete(store, key)
+    except FileNotFoundError:
+        pass
+
+
+def delete_folder(uri: str) -> None:
+    """Delete all objects below a URI, and the folder on a disk; none there is fine."""
+    path = local_path(uri)
+    if path is not None:
+        if path.is_dir():
+            shutil.rmtree(path)
+        return
+    store, key = _open(join(uri, "x"))
+    for page in obstore.list(store, prefix=key.removesuffix("x")):
+        for meta in page:
+            obstore.delete(store, meta["path"])
 
 
 def exists(uri: str) -> bool:

@@ -33,7 +33,14 @@ from model_code.job import prepare, refuse_another
 from model_code.loop import Loop
 from model_code.metrics import Metrics
 from model_code.models import parameter_count
-from model_code.parallel import World, choose_device, from_leader, process_group, read_environment
+from model_code.parallel import (
+    World,
+    choose_device,
+    end_with_launcher,
+    from_leader,
+    process_group,
+    read_environment,
+)
 from model_code.progress import TrainProgress
 from model_code.recipes import configure
 from model_code.trained import read_result, save_trained
@@ -42,6 +49,8 @@ from model_code.trained import read_result, save_trained
 def main(words: list[str]) -> None:
     """Train what the command line asks for, and print the result."""
     world = read_environment()
+    if world.launched:
+        end_with_launcher()
     with stop_on_sigterm() as stopping:
         asked, settings = _arguments(words)
         config, index = configure(asked.recipe, asked.data, settings)
@@ -90,6 +99,7 @@ def train(
         if not loop.run(metrics, bar, stopping):
             return {"run_id": identity, "uri": run, "stopped": True, "step": loop.step, "steps": loop.steps}
         weights, metric = loop.finish()
+        samples = loop.samples()
         if metrics:
             metrics.row(loop.step, "test", **{job.task.metric_name: metric})
     facts = {
@@ -112,6 +122,7 @@ def train(
         "epochs": round(loop.steps / loop.stream.steps_per_epoch, 3),
         "seconds": round(loop.seconds, 3),
         "samples_per_s": round(loop.steps * config.train.global_batch / loop.seconds, 1),
+        "samples_digest": f"{samples:016x}",
         "resumed_from": resumed,
     }
     return save_trained(run, weights, facts) if world.leads else {}
