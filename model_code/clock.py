@@ -40,7 +40,9 @@ class StepClock:
     def follow(self, model: nn.Module, *, compiled: bool) -> None:
         """Measure a wrapped network."""
         if isinstance(model, DistributedDataParallel):
-            model.register_comm_hook(self, lambda clock, bucket: _averaged(clock, bucket))  # DDP reads annotations
+            model.register_comm_hook(
+                self, lambda clock, bucket: _averaged(clock, bucket)
+            )  # DDP reads annotations
             return
         self._of_blocks = True
         if not compiled:

@@ -55,7 +55,7 @@ def run_stage(main: Callable[[list[str]], None]) -> None:
         # Every rank finds the same thing wrong: one of them says so.
         sys.exit(_report(error, 2) if os.environ.get("RANK", "0") == "0" else 2)
     except RunFailedError as error:
-        sys.exit(_report(error, 1))
+        sys.exit(_report(error, 1) if str(error) else 1)  # empty: another rank says it
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model_code import store
-from model_code.checkpoint import FOLDER, MANIFEST
+from model_code.checkpoint.files import FOLDER, MANIFEST
 
 FILE = "incidents.jsonl"
 

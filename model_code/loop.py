@@ -10,14 +10,8 @@ import torch
 from torch import Tensor
 
 from model_code.augment import augment
-from model_code.checkpoint import (
-    Checkpoint,
-    read_newest,
-    restore,
-    save_checkpoint,
-    set_weights,
-    whole_weights,
-)
+from model_code.checkpoint import state
+from model_code.checkpoint.keeper import Checkpoints
 from model_code.clock import StepClock
 from model_code.data.read import TrainStream
 from model_code.divergence import LossGuard
@@ -88,21 +82,30 @@ class Loop:
         self.guard = LossGuard(job.run, train, world)
         self.replicas = Replicas(self.model, train.verify_every)
         self.step = 0
+        self.heard = 0  # the last step that was heard of
         self.seconds = 0.0  # trained so far, over all resumes
         self.best: dict[str, Any] = {}  # metric and step
-        self.best_weights: dict[str, Tensor] = {}  # on rank 0
+        self.best_weights: dict[str, Tensor] = {}  # this rank's part, on the CPU
+        self.checkpoints = Checkpoints(job.run, world, keep=train.keep_checkpoints)
 
     def resume(self, say: Callable[[str], None]) -> None:
-        """Go on after the newest intact checkpoint, if there is one; say which were passed over."""
-        checkpoint, skipped = read_newest(self.job.run) if self.world.leads else (Checkpoint(), [])
+        """Go on after the newest intact checkpoint, if there is one; say which were passed over.
+
+        Raises:
+            InputError: it was trained by another schedule, or on other data.
+        """
+        progress, best, skipped = self.checkpoints.restore(self.model, self.optimizer)
         for reason in skipped:
             say(f"checkpoint passed over: {reason}")
-        progress = restore(checkpoint, self.model, self.optimizer)
-        if progress:
-            self.step, self.seconds, self.best = progress["step"], progress["seconds"], progress["best"]
-            self.stream.load_state_dict(progress["stream"])
-            self.best_weights = checkpoint.best
-            say(f"resumed after step {self.step} of {self.steps}")
+        if not progress:
+            return
+        self.step, self.seconds, self.best = progress["step"], progress["seconds"], progress["best"]
+        set_learning_rate(self.optimizer, learning_rate(self.train, self.step - 1, self.steps))
+        state.refuse_another_schedule(self.optimizer, progress)
+        self.stream.load_state_dict(progress["stream"])
+        self.stream.digest = progress["samples"] if self.world.leads else 0  # the ranks' sums are added up
+        self.best_weights = best
+        say(f"resumed after step {self.step} of {self.steps}")
 
     def run(
         self,
@@ -126,7 +129,8 @@ class Loop:
             stragglers: rank 0's, names slow ranks.
 
         Raises:
-            RunFailedError: the loss went wrong, or the run was lost (rank 0; SystemExit on the others).
+            RunFailedError: the loss went wrong, the run was lost, or the last checkpoint could not be saved (rank 0;
+                SystemExit on the others).
             ReplicasDifferError: the replicas are not equal any more.
         """
         self.model.train()
@@ -139,20 +143,15 @@ class Loop:
             self.seconds = before + time.monotonic() - begun
             speed = (self.step - first) * self.train.global_batch / (time.monotonic() - begun)
             heard = previous.heard if previous else None
-            if heard:
-                self._check(heard, lost)
-                if stragglers:
-                    stragglers.note(heard.step, heard.seconds)
-            bar.step(self.step, heard.loss if heard else 0.0, speed)
-            if metrics and heard and heard.step % LOG_EVERY == 0:
-                rate = learning_rate(self.train, heard.step - 1, self.steps)
-                metrics.row(heard.step, "train", loss=heard.loss, learning_rate=rate, samples_per_s=speed)
             last, stopped = self.step == self.steps, heard is not None and heard.stop
             measuring = last or self.step % self.evaluate_every == 0
             saving = last or stopped or self.step % self.train.checkpoint_every == 0
-            if measuring or saving or self.replicas.due(self.step):
-                self._check(told.heard, lost)
-            if saving or self.replicas.due(self.step):
+            comparing = saving or self.replicas.due(self.step)
+            for one in (heard, told.heard if measuring or comparing else None):
+                if one and one.step > self.heard:
+                    self._hear(one, lost, metrics, stragglers, speed)
+            bar.step(self.step, heard.loss if heard else 0.0, speed)
+            if comparing:
                 self.replicas.check(self.step)
             if measuring:
                 self.marks.at(self.step, "measure")
@@ -162,12 +161,14 @@ class Loop:
                     metrics.row(self.step, "validation", **{self.job.task.metric_name: value})
             if saving:
                 self.marks.at(self.step, "save")
-                self._save()
                 if metrics:
-                    metrics.flush()
+                    metrics.flush()  # before: a checkpoint must not know more steps than the curve shows
+                self._save()
             if stopped and not last:
-                return False
-        return True
+                break
+        self.marks.at(self.step, "save")
+        self.checkpoints.settle()
+        return self.step == self.steps
 
     def replay(self, step: int) -> list[Heard]:
         """Train to a step, measuring and saving nothing; return what was heard of each."""
@@ -181,12 +182,17 @@ class Loop:
 
     def finish(self) -> tuple[dict[str, Tensor], float]:
         """Load the best weights everywhere; return them (rank 0) and their metric on the test split."""
-        set_weights(self.model, self.best_weights)
-        return self.best_weights, self._measure("test")
+        state.set_weights(self.model, self.best_weights)
+        return state.whole_weights(self.model), self._measure("test")
+
+    def samples(self) -> int:
+        """Return the stream's digest over all ranks: which samples came, and when, since step 0."""
+        return self.checkpoints.sum_over_ranks(self.stream.digest)
 
     def close(self) -> None:
-        """Stop reading ahead."""
+        """Stop reading ahead, and let a save that is under way end."""
         self.stream.close()
+        self.checkpoints.close()
 
     def _next(self) -> Batch:
         """Return this rank's part of the next batch."""
@@ -240,12 +246,25 @@ class Loop:
             statistics=self.statistics,
         )
 
-    def _check(self, heard: Heard, lost: Callable[[], str]) -> None:
-        """End the run where a step went wrong, or another trainer has the run."""
+    def _hear(
+        self,
+        heard: Heard,
+        lost: Callable[[], str],
+        metrics: Metrics | None,
+        stragglers: Stragglers | None,
+        speed: float,
+    ) -> None:
+        """End the run where a step went wrong, or another trainer has the run; else write down what was heard."""
+        self.heard = heard.step
         if heard.lost:
             fail_together(f"the run is not this trainer's any more: {lost()}; nothing more is written")
         self.guard.check(heard)
         self.replicas.note(heard)
+        if stragglers:
+            stragglers.note(heard.step, heard.seconds)
+        if metrics and heard.step % LOG_EVERY == 0:
+            rate = learning_rate(self.train, heard.step - 1, self.steps)
+            metrics.row(heard.step, "train", loss=heard.loss, learning_rate=rate, samples_per_s=speed)
 
     def _measure(self, split: str) -> float:
         with autocast(self.train.precision, self.device):
@@ -264,21 +283,17 @@ class Loop:
         value = self._measure("validation")
         if not self.best or self.job.task.better(value, self.best["metric"]):
             self.best = {"metric": value, "step": self.step}
-            self.best_weights = whole_weights(self.model)
+            self.best_weights = state.copy_of(state.weights_of(self.model))
         return value
 
     def _save(self) -> None:
+        """Begin to write a checkpoint."""
         progress = {
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best,
+            "schedule": state.schedule_of(self.optimizer),
             "stream": self.stream.state_dict(),
+            "samples": self.samples(),
         }
-        save_checkpoint(
-            self.job.run,
-            self.model,
-            self.optimizer,
-            progress=progress,
-            best=self.best_weights,
-            keep=self.train.keep_checkpoints,
-        )
+        self.checkpoints.save(self.model, self.optimizer, progress=progress, best=self.best_weights)

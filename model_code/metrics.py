@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from obstore.exceptions import BaseError
 from torch.utils.tensorboard import SummaryWriter
 
 from model_code import store
@@ -26,7 +30,10 @@ class Metrics:
         self._folder = store.local_path(store.join(run, BOARD))
         self._temporary = None if self._folder else tempfile.TemporaryDirectory(prefix="skylift-")
         self._local = self._folder or Path(self._temporary.name if self._temporary else "")
-        self._board = SummaryWriter(str(self._local), purge_step=since + 1 if since else None)
+        self._missed: set[str] = set()  # what could not be written
+        self._board: SummaryWriter | None = None
+        with self._bearing(BOARD):
+            self._board = SummaryWriter(str(self._local), purge_step=since + 1 if since else None)
 
     def __enter__(self) -> Self:
         return self
@@ -35,24 +42,43 @@ class Metrics:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.flush()
-        self._board.close()
+        with self._bearing(BOARD):
+            if self._board:
+                self._board.close()
         if self._temporary:
             self._temporary.cleanup()
 
     def row(self, step: int, split: str, **values: float) -> None:
         """Add one row: what was measured on a split after a step."""
         self._rows.append({"step": step, "split": split, **{k: round(v, 6) for k, v in values.items()}})
-        for name, value in values.items():
-            self._board.add_scalar(f"{split}/{name}", value, step)
+        with self._bearing(BOARD):
+            for name, value in values.items():
+                if self._board:
+                    self._board.add_scalar(f"{split}/{name}", value, step)
 
     def flush(self) -> None:
-        """Write all rows so far."""
+        """Write all rows so far; where that fails, the next flush writes them."""
         text = "".join(json.dumps(row) + "\n" for row in self._rows)
-        store.write(store.join(self._run, FILE), text.encode())
-        self._board.flush()
-        if self._temporary:
-            for path in self._local.iterdir():
+        with self._bearing(FILE):
+            store.write(store.join(self._run, FILE), text.encode())
+        with self._bearing(BOARD):
+            if self._board:
+                self._board.flush()
+            for path in self._local.iterdir() if self._temporary else ():
                 store.upload(path, store.join(self._run, BOARD, path.name))
+
+    @contextmanager
+    def _bearing(self, file: str) -> Iterator[None]:
+        """Bear a full disk or a lost store, and say so once: a curve is not worth a training."""
+        try:
+            yield
+        except (OSError, BaseError) as error:
+            if file == BOARD:
+                self._board = None  # its writer does not recover
+            if file not in self._missed:
+                reason = (str(error).splitlines() or [""])[0]
+                sys.stderr.write(f"warning: {store.join(self._run, file)} cannot be written: {reason}\n")
+            self._missed.add(file)
 
 
 def read_rows(run: str, since: int) -> list[dict[str, Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,6 +23,8 @@ from model_code.errors import InputError, RunFailedError
 
 TIMEOUT = timedelta(minutes=5)
 """How long a collective waits for a lost rank: long enough for one rank to fetch shards, far below torch's 30 min."""
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,16 @@ def read_environment() -> World:
         local_world_size=int(os.environ["LOCAL_WORLD_SIZE"]),
         launched=True,
     )
+
+
+def end_with_launcher() -> None:
+    """Have the kernel kill this process when torchrun is killed: nobody would be left to stop it (Linux only).
+
+    By SIGKILL: a rank that waits for another one hears no other signal, and a rank that lives on would write into the
+    run that somebody has started again.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def choose_device(world: World) -> torch.device:

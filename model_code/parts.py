@@ -93,7 +93,7 @@ class Parts:
                 path.parent.rmdir()
             return
         for name in store.names(self.uri):
-            store.remove(store.join(self.uri, name))
+            store.delete(store.join(self.uri, name))
 
 
 @contextmanager

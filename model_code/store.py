@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
@@ -159,11 +160,24 @@ def upload(path: Path, uri: str) -> None:
     obstore.put(store, key, path)
 
 
-def remove(uri: str) -> None:
+def delete(uri: str) -> None:
     """Delete an object; one that is not there is none to delete."""
     store, key = _open(uri)
     with suppress(FileNotFoundError):
         obstore.delete(store, key)
+
+
+def delete_folder(uri: str) -> None:
+    """Delete all objects below a URI, and the folder on a disk; none there is fine."""
+    path = local_path(uri)
+    if path is not None:
+        if path.is_dir():
+            shutil.rmtree(path)
+        return
+    store, key = _open(join(uri, "x"))
+    for page in obstore.list(store, prefix=key.removesuffix("x")):
+        for meta in page:
+            obstore.delete(store, meta["path"])
 
 
 def sha256(uri: str) -> str:

@@ -38,6 +38,7 @@ from model_code.models import parameter_count
 from model_code.parallel import (
     World,
     choose_device,
+    end_with_launcher,
     from_leader,
     gather_bytes,
     process_group,
@@ -55,6 +56,8 @@ from model_code.trained import read_result, save_trained
 def main(words: list[str]) -> None:
     """Train what the command line asks for, and print the result."""
     world = read_environment()
+    if world.launched:
+        end_with_launcher()
     with stop_on_sigterm() as stopping:
         asked, settings = _arguments(words)
         config, index = configure(asked.recipe, asked.data, settings)
@@ -117,6 +120,7 @@ def train(
         if not reached:
             return {"run_id": identity, "uri": run, "stopped": True, "step": loop.step, "steps": loop.steps}
         weights, metric = loop.finish()
+        samples = loop.samples()
         if metrics:
             metrics.row(loop.step, "test", **{job.task.metric_name: metric})
     facts = {
@@ -139,6 +143,7 @@ def train(
         "epochs": round(loop.steps / loop.stream.steps_per_epoch, 3),
         "seconds": round(loop.seconds, 3),
         "samples_per_s": round(loop.steps * config.train.global_batch / loop.seconds, 1),
+        "samples_digest": f"{samples:016x}",
         "resumed_from": resumed,
     }
     if world.leads and lost():

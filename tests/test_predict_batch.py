@@ -218,7 +218,7 @@ def test_a_job_lives_in_a_bucket_too(bucket: str, tmp_path: Path, monkeypatch: p
     names = store.names(f"{out}.parts/{job}")
     assert len(names) == RANGES
     store.write(f"{out}.parts/{job}/{names[5]}", store.read(f"{out}.parts/{job}/{names[5]}")[:-1])
-    store.remove(out)
+    store.delete(out)
     result = result_of(start(at, out, ranks=0, options=remote))
     assert (result["redone"], result["out"]) == (1, out)
     assert store.read(out) == at.answers

@@ -65,6 +65,9 @@ class TrainStream(Iterator[Batch]):
         self._share = global_batch // world_size
         self._seed = seed
         self._pool_bytes = pool_bytes
+        self.digest = 0
+        """Sum, modulo 2**64, of a hash of (place in the endless stream, id) over the samples that this rank was given.
+        The ranks' sums add up to the same number for every number of ranks, unless one is lost or comes twice."""
         self._position = 0
         self._step = 0
         self._plan_of: tuple[int, list[tuple[int, ...]], list[int]] | None = None
@@ -115,6 +118,7 @@ class TrainStream(Iterator[Batch]):
         while count:
             part = self._rows(position, count)
             parts.append(part)
+            self.digest = (self.digest + _digest(position, part["id"])) % (1 << 64)
             position, count = position + len(part["id"]), count - len(part["id"])
         self._position += self._global_batch
         self._step += 1
@@ -171,3 +175,11 @@ class TrainStream(Iterator[Batch]):
             columns = concatenate([self._reader.decoded(number) for number in shards])
         order = np.random.default_rng([self._seed, *key, 1]).permutation(len(columns["id"]))
         return _Pool(key, shards, columns, order)
+
+
+def _digest(position: int, ids: Array) -> int:
+    """Return the sum of a hash of each id and its place: splitmix64, of the numbers that both make."""
+    mixed = np.arange(position, position + len(ids), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ ids.astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return int((mixed ^ (mixed >> np.uint64(31))).sum(dtype=np.uint64))
