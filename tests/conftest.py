@@ -17,7 +17,7 @@ import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
-PROFILES = {"suite": 40, "deep": 2000}
+PROFILES = {"suite": 40, "deep": 1000}
 """Examples of each property: the same ones every time in the suite, new ones under `SKYLIFT_FUZZ=deep`."""
 for profile, examples in PROFILES.items():
     settings.register_profile(

@@ -83,7 +83,7 @@ def test_tolerance_is_a_share_to_keep_or_a_loss_allowed(tolerance: float, ratio:
     ("recipe", "message"),
     [
         ("rsnet", "unknown recipe `rsnet`; did you mean `resnet`?"),
-        ("none.py:f", "recipe must be path/to/file.py"),
+        ("none.py:f", "recipe names the file `none.py`, which does not exist"),
     ],
 )
 def test_a_wrong_recipe_is_named_before_anything_is_done(recipe: str, message: str) -> None:
