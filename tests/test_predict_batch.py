@@ -71,7 +71,7 @@ def test_a_cleared_folder_does_not_lose_a_part(tmp_path: Path) -> None:
 
 
 def test_the_key_knows_all_that_decides_the_bytes() -> None:
-    """Another release, data version, split, range, thread count or kind of device is another job, another GPU is not."""
+    """Another release, data version, split, range, threads or kind of device is another job; another GPU is none."""
     asked = Batch(release="r", public_key=Path("k"), data="d", out="o")
     release = Released(name="m", version="1", uri="r", mar_sha256="0")
     keys = [
