@@ -13,10 +13,8 @@ from collections import deque
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch._C._distributed_c10d import GradBucket
-from torch.nn.parallel import DistributedDataParallel
+from torch.distributed.fsdp import FSDPModule
 
 from model_code.parallel import blocks
 
@@ -39,10 +37,7 @@ class StepClock:
 
     def follow(self, model: nn.Module, *, compiled: bool) -> None:
         """Measure a wrapped network."""
-        if isinstance(model, DistributedDataParallel):
-            model.register_comm_hook(
-                self, lambda clock, bucket: _averaged(clock, bucket)
-            )  # DDP reads annotations
+        if not isinstance(model, FSDPModule):
             return
         self._of_blocks = True
         if not compiled:
@@ -61,8 +56,8 @@ class StepClock:
         if self._of_blocks:
             self._stop()
 
-    def ready(self) -> None:
-        """Some gradients are ready to be averaged; the last call of a step counts."""
+    def see(self, _gradients: Tensor) -> None:
+        """Some gradients are ready to be averaged (DDP); the last call of a step counts."""
         self._spans = [(self._begun, self._moment())]
 
     def seconds(self) -> float:
@@ -94,12 +89,3 @@ class StepClock:
 
 def _between(start: Moment, end: Moment) -> float:
     return float(end - start) if isinstance(start, float) else start.elapsed_time(end) / 1000.0
-
-
-def _averaged(clock: StepClock, bucket: GradBucket) -> torch.futures.Future[Tensor]:
-    """Average a bucket of gradients as DDP does by itself, and note the moment."""
-    clock.ready()
-    gradients = bucket.buffer().div_(dist.get_world_size())
-    work = dist.all_reduce(gradients, async_op=True)
-    averaged: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
-    return averaged

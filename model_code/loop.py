@@ -28,6 +28,7 @@ from model_code.parallel import (
     fail_together,
     sync_gradients,
     unwrapped,
+    watch_gradients,
     wrap,
 )
 from model_code.progress import TrainProgress
@@ -81,6 +82,7 @@ class Loop:
         self.clock.follow(self.model, compiled=train.compile)
         self.guard = LossGuard(job.run, train, world)
         self.replicas = Replicas(self.model, train.verify_every)
+        watch_gradients(self.model, self.clock.see, self.replicas.see)
         self.step = 0
         self.heard = 0  # the last step that was heard of
         self.seconds = 0.0  # trained so far, over all resumes
@@ -170,15 +172,13 @@ class Loop:
         self.checkpoints.settle()
         return self.step == self.steps
 
-    def replay(self, step: int) -> list[Heard]:
-        """Train to a step, measuring and saving nothing; return what was heard of each."""
+    def replay(self, step: int) -> None:
+        """Train to a step, measuring and saving nothing."""
         self.model.train()
-        heard = []
         while self.step < step:
             loss, norm = self._update(self._next())
             self.step += 1
-            heard.append(self._tell(loss, norm, stop=False, lost=False).heard)
-        return heard
+            self.replicas.hear(self._tell(loss, norm, stop=False, lost=False).heard)
 
     def finish(self) -> tuple[dict[str, Tensor], float]:
         """Load the best weights everywhere; return them (rank 0) and their metric on the test split."""
@@ -235,6 +235,7 @@ class Loop:
     def _tell(self, loss: Tensor, norm: Tensor, stop: bool, lost: bool) -> Told:
         """Tell the others of the step; batch-norm statistics travel with it."""
         self.marks.at(self.step, "reduce")
+        self.replicas.keep(self.step)
         return tell(
             self.world,
             self.step,
@@ -259,7 +260,7 @@ class Loop:
         if heard.lost:
             fail_together(f"the run is not this trainer's any more: {lost()}; nothing more is written")
         self.guard.check(heard)
-        self.replicas.note(heard)
+        self.replicas.hear(heard)
         if stragglers:
             stragglers.note(heard.step, heard.seconds)
         if metrics and heard.step % LOG_EVERY == 0:

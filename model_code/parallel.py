@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import GradBucket
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -152,6 +153,22 @@ def sync_gradients(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     elif isinstance(model, DistributedDataParallel) and not last:
         return model.no_sync()
     return nullcontext()
+
+
+def watch_gradients(model: nn.Module, *watchers: Callable[[Tensor], None]) -> None:
+    """Show a rank's own gradients to some watchers, bucket by bucket, before DDP averages them (as ever)."""
+
+    def average_bucket(bucket: GradBucket) -> torch.futures.Future[Tensor]:
+        gradients = bucket.buffer()
+        for watch in watchers:
+            watch(gradients)
+        work = dist.all_reduce(gradients.div_(dist.get_world_size()), async_op=True)
+        averaged: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
+        return averaged
+
+    if isinstance(model, DistributedDataParallel):
+        # DDP reads a hook's annotations, and refuses those that are text.
+        model.register_comm_hook(None, lambda _, bucket: average_bucket(bucket))
 
 
 def batch_norm_statistics(model: nn.Module) -> list[Tensor]:

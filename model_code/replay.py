@@ -13,16 +13,15 @@ from typing import NoReturn
 from model_code import incidents
 from model_code.parallel import World, fail_together
 from model_code.process import Process
-from model_code.replicas import ReplicasDifferError, first_to_differ, outvoted
-from model_code.told import Heard
+from model_code.replicas import ReplicasDifferError, Signature, first_to_differ, outvoted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
     """The same steps, made once more."""
 
-    heard: list[Heard]
-    """What was heard of each."""
+    signed: dict[int, list[Signature]]
+    """Each rank's signature of each."""
     hashes: list[int]
     """Each rank's hash after the last one."""
 
@@ -33,9 +32,9 @@ def judged(found: ReplicasDifferError, again: Replay) -> tuple[list[int], str]:
     The first step that counts tells it: from the next one on, the averaged gradients carry the fault to all.
     """
     every = len(found.hashes)
-    by_loss = first_to_differ(found.heard, again.heard)
+    by_step = first_to_differ(found.signed, again.signed)
     by_hash = [rank for rank in range(every) if found.hashes[rank] != again.hashes[rank]]
-    culprits = by_loss or by_hash
+    culprits = by_step or by_hash
     if not culprits:
         return [], "a replay gave each rank the same bits again"
     if len(culprits) == every:

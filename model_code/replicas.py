@@ -20,13 +20,17 @@ from model_code.told import Heard
 ODD = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 over the golden ratio, odd, as int64
 
 
+Signature = tuple[float, int]
+"""A rank's own loss of a step, and the hash of its own gradients before they are averaged."""
+
+
 class ReplicasDifferError(Exception):
     """The replicas are not equal any more. Every rank finds it after the same step."""
 
-    def __init__(self, step: int, hashes: list[int], heard: list[Heard]) -> None:
-        """Take the step, each rank's hash, and what was heard of the steps since they were equal."""
+    def __init__(self, step: int, hashes: list[int], signed: dict[int, list[Signature]]) -> None:
+        """Take the step, each rank's hash, and each rank's signatures of the steps since they were equal."""
         super().__init__(f"replicas differ after step {step}")
-        self.step, self.hashes, self.heard = step, hashes, heard
+        self.step, self.hashes, self.signed = step, hashes, signed
 
 
 class Replicas:
@@ -35,39 +39,67 @@ class Replicas:
     def __init__(self, model: nn.Module, verify_every: int) -> None:
         """Compare a wrapped network's replicas; one that has none, or `verify_every` 0, is never different."""
         self._model, self._every = model, verify_every
-        self._on = (
+        self.on = (
             isinstance(model, DistributedDataParallel) and verify_every > 0 and dist.get_world_size() > 1
         )
-        self._heard: list[Heard] = []  # since the last comparison
+        self._gradients: Tensor | None = None  # hash of the step in hand
+        self._signed: dict[
+            int, Tensor
+        ] = {}  # of the steps since the last comparison: gradients, on their device
+        self._losses: dict[int, tuple[float, ...]] = {}
+
+    def see(self, gradients: Tensor) -> None:
+        """Take some gradients of the step in hand, before they are averaged."""
+        if self.on:
+            one = bits_hash([gradients])
+            self._gradients = one if self._gradients is None else self._gradients * _odd(1) + one
+
+    def keep(self, step: int) -> None:
+        """The step is made."""
+        if self.on and self._gradients is not None:
+            self._signed[step], self._gradients = self._gradients, None
+
+    def hear(self, heard: Heard) -> None:
+        """Take every rank's loss of a step."""
+        if self.on and heard.step in self._signed:
+            self._losses[heard.step] = heard.losses
 
     def due(self, step: int) -> bool:
         """Tell whether a comparison is due after a step."""
-        return self._on and step % self._every == 0
-
-    def note(self, heard: Heard) -> None:
-        """Remember a step's losses: a rank's own are computed with its own weights."""
-        if self._on and (not self._heard or heard.step > self._heard[-1].step):
-            self._heard.append(heard)
+        return self.on and step % self._every == 0
 
     def check(self, step: int) -> None:
-        """Compare now; every rank must call it.
+        """Compare now, after the step was heard; every rank must call it.
 
         Raises:
             ReplicasDifferError: they are not equal.
         """
-        if not self._on:
+        if not self.on:
             return
         hashes = self.hashes()
         if len(set(hashes)) > 1:
-            raise ReplicasDifferError(step, hashes, self._heard)
-        self._heard = []
+            raise ReplicasDifferError(step, hashes, self.signed())
+        self._signed, self._losses = {}, {}
 
     def hashes(self) -> list[int]:
-        """Return every rank's hash; every rank must call it."""
-        mine = bits_hash([*self._model.parameters(), *self._model.buffers()])
-        every = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-        dist.all_gather(every, mine)
-        return torch.cat(every).tolist()
+        """Return the hash of every rank's replica; every rank must call it."""
+        return [one for (one,) in _gathered(bits_hash([*self._model.parameters(), *self._model.buffers()]))]
+
+    def signed(self) -> dict[int, list[Signature]]:
+        """Return every rank's signatures by step; every rank must call it."""
+        if not self._signed:
+            return {}
+        ranks = _gathered(torch.cat(list(self._signed.values())))
+        return {
+            step: list(zip(self._losses[step], gradients, strict=True))
+            for step, gradients in zip(self._signed, zip(*ranks, strict=True), strict=True)
+        }
+
+
+def _gathered(mine: Tensor) -> list[list[int]]:
+    every = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(every, mine)
+    return [one.tolist() for one in every]
 
 
 def bits_hash(tensors: Iterable[Tensor]) -> Tensor:
@@ -102,15 +134,14 @@ def outvoted(hashes: list[int]) -> list[int]:
     return [rank for rank, one in enumerate(hashes) if one != common] if 2 * votes > len(hashes) else []
 
 
-def first_to_differ(before: list[Heard], again: list[Heard]) -> list[int]:
-    """Return the ranks whose loss is the first that a replay does not repeat; none where all are repeated.
+def first_to_differ(before: dict[int, list[Signature]], again: dict[int, list[Signature]]) -> list[int]:
+    """Return the ranks whose signature is the first that a replay does not repeat; none where all are repeated.
 
-    A rank's loss is computed with its own weights before anything is averaged: in the step in which corrupted weights
-    first count, it alone is another number.
+    Loss and gradients are computed with the rank's own weights before anything is averaged: in the step in which
+    corrupted weights first count, that rank alone has others. From the next step on, all have.
     """
-    repeated = {one.step: one.losses for one in again}
-    for one in before:
-        pairs = zip(one.losses, repeated.get(one.step, one.losses), strict=True)
+    for step in sorted(before):
+        pairs = zip(before[step], again[step], strict=True)
         differing = [rank for rank, (then, now) in enumerate(pairs) if then != now]
         if differing:
             return differing

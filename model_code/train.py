@@ -157,9 +157,9 @@ def replayed(loop: Loop, config: RunConfig, index: DataIndex, step: int) -> Repl
     again = Loop(prepare(loop.job.run, config, index), loop.world, loop.device)
     again.marks = loop.marks  # watched all along
     again.resume(lambda _: None)
-    heard = again.replay(step)
+    again.replay(step)
     again.close()
-    return Replay(heard=heard, hashes=again.replicas.hashes())
+    return Replay(signed=again.replicas.signed(), hashes=again.replicas.hashes())
 
 
 def finished(run: str, config: RunConfig, index: DataIndex) -> dict[str, Any] | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from model_code import incidents
+from model_code import divergence, incidents
+from model_code.config import TrainConfig
+from model_code.errors import RunFailedError
 from model_code.hang import SLOW, Marks, Standing, hung
 from model_code.parallel import World
 from model_code.process import this_process
@@ -111,12 +115,46 @@ def test_a_lone_process_hears_itself() -> None:
     assert told.heard == Heard(
         step=7, loss=2.5, stop=True, lost=False, losses=(2.5,), norms=(5.0,), seconds=(0.5,)
     )
-    assert heard(1, 1.0, norms=(float("nan"), 1.0)).norm != heard(1, 1.0).norm
 
 
-def heard(step: int, *losses: float, norms: tuple[float, ...] = (1.0,)) -> Heard:
-    """Return a step of which only losses and norms matter."""
-    return Heard(step=step, loss=0, stop=False, lost=False, losses=losses, norms=norms, seconds=())
+def heard(step: int, *losses: float, norms: tuple[float, ...] = (1.0, 1.0)) -> Heard:
+    """Return what was heard of a step, the mean loss being that of the losses."""
+    mean = sum(losses) / len(losses)
+    return Heard(step=step, loss=mean, stop=False, lost=False, losses=losses, norms=norms, seconds=())
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (heard(20, 1.0, 1.0), ""),
+        (
+            heard(20, 1.0, float("inf")),
+            "the loss is inf after step 20 on rank 1; its batch: 0000000000000014 (all",
+        ),
+        (heard(20, 1.0, 2.9), ""),
+        (heard(20, 1.0, 3.1), "the loss is 3.1 after step 20 on rank 1, 3.1 times the median of 19 steps"),
+        (
+            heard(20, 1.0, 1.0, norms=(float("nan"), 1.0)),
+            "the gradient norm is nan after step 20 on ranks 0, 1",
+        ),
+    ],
+)
+def test_a_loss_that_went_wrong(
+    last: Heard, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rank with the worst loss is named with its samples; a norm that is no number is nobody's in particular."""
+    monkeypatch.setattr(divergence, "gather_bytes", lambda mine: [mine, mine])
+    guard = divergence.LossGuard(tmp_path.as_uri(), TrainConfig(explode_factor=3), World(world_size=2))
+    for step in range(1, 21):
+        guard.keep(step, np.array([step], np.uint64))
+        one = last if step == 20 else heard(step, 1.0, 1.0)
+        if said and step == 20:
+            with pytest.raises(RunFailedError, match=re.escape(said)):
+                guard.check(one)
+            return
+        guard.check(one)
+        guard.check(one)  # read at once before a save, and once more later
+    assert not (tmp_path / incidents.FILE).exists()
 
 
 # -- replicas
@@ -163,18 +201,18 @@ def test_the_majority_names_the_odd_rank() -> None:
 
 def test_a_replay_names_the_rank_that_it_does_not_repeat() -> None:
     """The first loss that differs, or else the hash; where both or none differ, nobody is named."""
-    before = [heard(1, 1.0, 1.0), heard(2, 0.9, 0.8), heard(3, 0.7, 0.7)]
-    again = [heard(1, 1.0, 1.0), heard(2, 0.9, 0.9), heard(3, 0.6, 0.6)]
+    before = {1: [(1.0, 5), (1.0, 6)], 2: [(0.9, 5), (0.9, 7)], 3: [(0.7, 1), (0.7, 2)]}
+    again = {1: [(1.0, 5), (1.0, 6)], 2: [(0.9, 5), (0.9, 6)], 3: [(0.6, 3), (0.6, 4)]}
     assert first_to_differ(before, again) == [1]
     assert first_to_differ(before, before) == []
     found = ReplicasDifferError(3, [5, 9], before)
-    assert judged(found, Replay(heard=again, hashes=[6, 6]))[0] == [1]
-    assert judged(found, Replay(heard=before, hashes=[9, 9]))[0] == [0]
-    assert judged(found, Replay(heard=before, hashes=[5, 9])) == (
+    assert judged(found, Replay(signed=again, hashes=[6, 6]))[0] == [1]
+    assert judged(found, Replay(signed=before, hashes=[9, 9]))[0] == [0]
+    assert judged(found, Replay(signed=before, hashes=[5, 9])) == (
         [],
         "a replay gave each rank the same bits again",
     )
-    assert judged(found, Replay(heard=before, hashes=[6, 6])) == ([], "a replay gave every rank other bits")
+    assert judged(found, Replay(signed=before, hashes=[6, 6])) == ([], "a replay gave every rank other bits")
 
 
 # -- incidents

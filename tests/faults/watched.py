@@ -20,7 +20,7 @@ from tests.runs import ROOT
 
 RECIPE = '''
 """A user's own network, which counts its steps and does harm."""
-import os, signal, time
+import os, random, signal, time
 from pathlib import Path
 import torch
 from torch import nn
@@ -113,6 +113,12 @@ class Ended:
     def errors(self) -> list[str]:
         """The lines that say why it failed."""
         return [line for line in self.said.splitlines() if line.startswith("error: ")]
+
+    @property
+    def error(self) -> str:
+        """The only one."""
+        assert len(self.errors) == 1, self.said
+        return self.errors[0]
 
     def incidents(self, kind: str) -> list[dict[str, Any]]:
         """Return what the run's file says of a kind."""
