@@ -29,7 +29,11 @@ class Metrics:
             lines = store.read(store.join(run, FILE)).decode().splitlines()
         except FileNotFoundError:
             lines = []
-        self._rows: list[dict[str, Any]] = [row for row in map(json.loads, lines) if row["step"] <= since]
+        rows = map(json.loads, lines)
+        # The loss of a step is heard during the next one: whoever goes on after it writes its row again.
+        self._rows: list[dict[str, Any]] = [
+            row for row in rows if row["step"] < since or (row["step"] == since and row["split"] != "train")
+        ]
         self._folder = store.local_path(store.join(run, BOARD))
         self._temporary = None if self._folder else tempfile.TemporaryDirectory(prefix="skylift-")
         self._local = self._folder or Path(self._temporary.name if self._temporary else "")
