@@ -1,4 +1,4 @@
-"""Starting trainings in tests: in this process, or by a real torchrun with two processes on gloo."""
+"""Starting trainings in tests: in this process, or by a real torchrun on gloo."""
 
 from __future__ import annotations
 
@@ -48,11 +48,20 @@ def trained_here(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[
     return result, said.err
 
 
-def torchrun(*words: str, module: str = "model_code.train") -> subprocess.Popen[str]:
-    """Start two processes by torchrun, in a session of their own so that they can be killed as one."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+def torchrun(
+    *words: str, module: str = "model_code.train", processes: int = 2, before: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
+    """Start processes by torchrun, in a session of their own so that they can be killed as one.
+
+    Args:
+        words: the module's own.
+        module: what each process runs.
+        processes: how many.
+        before: a command to start torchrun by.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return subprocess.Popen(
-        [*command, "-m", module, *words],
+        [*before, *command, "-m", module, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -58,6 +58,32 @@ def test_the_global_stream_is_the_same_for_every_number_of_ranks(data: str, pool
     assert len(hashes) == 1
 
 
+def test_the_digest_tells_which_samples_came(data: str) -> None:
+    """The ranks' digests add up to one number for every number of ranks, and to another if a batch is lost or doubled."""
+
+    def digest(world_size: int, steps: int) -> int:
+        ranks = streams(data, world_size)
+        for _ in range(steps):
+            global_batch(ranks)
+        return sum(stream.digest for stream in ranks) % (1 << 64)
+
+    assert len({digest(ranks, 40) for ranks in (1, 2, 3, 4)}) == 1
+    stream = streams(data, 1)[0]
+    seen = {stream.digest}
+    for steps in range(1, 30):
+        next(stream)
+        assert stream.digest == digest(1, steps)
+        seen.add(stream.digest)
+    assert len(seen) == 30
+    first, second = streams(data, 1)[0], streams(data, 1)[0]
+    next(first)
+    state = second.state_dict()
+    for _ in range(2):  # the same batch twice
+        second.load_state_dict(state)
+        next(second)
+    assert second.digest != first.digest
+
+
 @pytest.mark.parametrize("pool", [1, 2000, 1 << 20])
 def test_each_sample_comes_once_an_epoch(data: str, pool: int) -> None:
     """Any 101 consecutive samples from an epoch's start are all samples, and each epoch has an order of its own."""

@@ -1,119 +1,29 @@
-"""Killed, stopped and damaged trainings end with the weights of an undisturbed one."""
+"""Runs that are started again: finished ones, and one in a bucket. Processes are killed in `tests.faults.training`."""
 
 from __future__ import annotations
 
-import subprocess
-import time
+import itertools
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
+import torch
 
+from model_code import store
 from model_code.data.index import load_index
+from model_code.parallel import World
+from model_code.recipes import configure
+from model_code.train import train
 from model_code.trained import load_trained
 from tests import small_data
-from tests.runs import mlp_recipe, result_of, torchrun, trained_here
-
-STEPS = 1500
+from tests.runs import mlp_recipe, trained_here
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A training of a few seconds with many checkpoints."""
+    """A training of a small network."""
     folder = tmp_path_factory.mktemp("resume")
     data = small_data.digits(folder / "data")
-    settings = [f"train.steps={STEPS}", "train.checkpoint_every=50", "train.evaluate_every=500"]
-    return ["--recipe", mlp_recipe(folder), "--data", data, *settings]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The result of two processes that nobody disturbed."""
-    return result_of(torchrun(*words, "--runs", str(tmp_path_factory.mktemp("runs"))))
-
-
-def wait_for_checkpoint(runs: Path, process: subprocess.Popen[str]) -> None:
-    """Return once a checkpoint is complete."""
-    deadline = time.monotonic() + 120
-    while not list(runs.glob("*/checkpoints/*/manifest.json")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "no checkpoint within 120 s"
-        time.sleep(0.02)
-
-
-def test_a_killed_training_resumes_to_the_same_weights(
-    words: list[str], undisturbed: dict[str, Any], tmp_path: Path
-) -> None:
-    """SIGKILL to all processes mid-run: the next start goes on from a checkpoint and ends bit for bit alike."""
-    process = torchrun(*words, "--runs", str(tmp_path))
-    wait_for_checkpoint(tmp_path, process)
-    launcher = psutil.Process(process.pid)
-    for each in [*launcher.children(recursive=True), launcher]:
-        each.kill()
-    process.communicate()
-    assert not list(tmp_path.glob("*/trained.json"))
-    again = result_of(torchrun(*words, "--runs", str(tmp_path)))
-    assert 0 < again["resumed_from"] < STEPS
-    assert again["model_sha256"] == undisturbed["model_sha256"]
-
-
-def test_sigterm_saves_the_step_and_loses_nothing(
-    words: list[str], undisturbed: dict[str, Any], tmp_path: Path
-) -> None:
-    """SIGTERM to one of the two: both stop after the same step, which the next start goes on from."""
-    process = torchrun(*words, "--runs", str(tmp_path))
-    wait_for_checkpoint(tmp_path, process)
-    psutil.Process(process.pid).children()[-1].terminate()
-    stopped = result_of(process)
-    assert stopped["stopped"] is True
-    assert 0 < stopped["step"] < STEPS
-    again = result_of(torchrun(*words, "--runs", str(tmp_path)))
-    assert again["resumed_from"] == stopped["step"]
-    assert again["model_sha256"] == undisturbed["model_sha256"]
-
-
-def test_another_number_of_processes_can_resume(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A run begun by two processes is finished by one."""
-    process = torchrun(*words, "--runs", str(tmp_path))
-    wait_for_checkpoint(tmp_path, process)
-    process.terminate()  # torchrun hands it on to both
-    stopped = int(max((tmp_path.glob("*/checkpoints/*")), key=str).name.removeprefix("step-"))
-    process.communicate()
-    again, _ = trained_here(capsys, *words, "--runs", str(tmp_path))
-    assert again["resumed_from"] >= stopped
-    assert again["metric"] > 0.9
-
-
-def test_a_damaged_checkpoint_is_passed_over(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With the newest checkpoint damaged and a half-written one above it, the one before is used and it is said why."""
-    few = [
-        *words,
-        "train.steps=60",
-        "train.checkpoint_every=20",
-        "train.evaluate_every=20",
-        "--runs",
-        str(tmp_path),
-    ]
-    first, _ = trained_here(capsys, *few)
-    run = tmp_path / first["run_id"]
-    (run / "trained.json").unlink()
-    newest = run / "checkpoints" / "step-000000060" / "model.safetensors"
-    content = bytearray(newest.read_bytes())
-    content[-1] ^= 1
-    newest.write_bytes(content)
-    (run / "checkpoints" / "step-000000080").mkdir()
-    again, said = trained_here(capsys, *few)
-    assert again["resumed_from"] == 40
-    assert "step-000000080: no manifest.json" in said
-    assert "step-000000060: model.safetensors has SHA-256" in said
-    assert again["model_sha256"] == first["model_sha256"]
-    rows = [line for line in (run / "metrics.jsonl").read_text().splitlines() if '"validation"' in line]
-    assert len(rows) == 3
+    return ["--recipe", mlp_recipe(folder), "--data", data]
 
 
 def test_a_finished_run_is_returned_at_once(
@@ -130,12 +40,25 @@ def test_a_finished_run_is_returned_at_once(
     assert other["run_id"] != first["run_id"]
 
 
-def test_a_run_lives_in_a_bucket_too(
+def test_a_run_in_a_bucket_is_resumed(
     words: list[str], bucket: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Config, checkpoints, metrics and weights are written to s3:// and read from there."""
-    few = [*words, "train.steps=5", "train.checkpoint_every=2", "--runs", f"{bucket}/runs"]
-    result, _ = trained_here(capsys, *few)
-    assert result["uri"].startswith(f"{bucket}/runs/custom-")
-    trained = load_trained(result["uri"])
-    assert trained.index == load_index(words[words.index("--data") + 1])
+    """Stopped, its newest checkpoint torn, begun again: the weights are those of a run that was not disturbed."""
+    few = [*words, "train.steps=60", "train.checkpoint_every=10", "train.evaluate_every=30"]
+    whole, _ = trained_here(capsys, *few, "--runs", f"{bucket}/whole")
+    config, index = configure(few[1], few[3], few[4:])
+    run = f"{bucket}/runs/{whole['run_id']}"
+    asked = itertools.count(2)
+    stopped = train(
+        run, whole["run_id"], config, index, World(), torch.device("cpu"), lambda: next(asked) >= 35
+    )
+    assert stopped["stopped"] is True
+    assert stopped["step"] == 35
+    *_, before, newest = store.names(f"{run}/checkpoints")
+    store.delete(f"{run}/checkpoints/{newest}/manifest.json")
+    again, said = trained_here(capsys, *few, "--runs", f"{bucket}/runs")
+    assert f"{newest}: no manifest.json" in said
+    assert (before, again["resumed_from"]) == ("step-000000030", 30)
+    for name in ("model_sha256", "samples_digest", "metric", "best_step"):
+        assert again[name] == whole[name], name
+    assert load_trained(run).index == load_index(few[3])

@@ -8,13 +8,11 @@ does not count: the one before is used.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from obstore.exceptions import BaseError
-
 from model_code import store
-from model_code.errors import RunFailedError
 
 FOLDER = "checkpoints"
 PROGRESS, MANIFEST = "progress.json", "manifest.json"
@@ -52,24 +50,16 @@ def fetch_newest(folder: str, into: Path) -> tuple[str, Files, list[str]]:
 
     Returns:
         Its name (empty: there is none), its manifest, and what was passed over and why.
-
-    Raises:
-        RunFailedError: the store does not answer; older checkpoints are no better then.
     """
     skipped: list[str] = []
-    try:
-        for name in sorted(store.names(folder), reverse=True):
-            try:
-                files = read_manifest(store.join(folder, name))
-                fetch(store.join(folder, name), files, into)
-            except DamagedError as reason:
-                skipped.append(f"{name}: {reason}")
-            else:
-                return name, files, skipped
-    except BaseError as error:
-        raise RunFailedError(
-            f"{folder} cannot be read: {first_line(error)}; check access and network, then start the same command again"
-        ) from None
+    for name in reversed(_names(folder)):
+        try:
+            files = read_manifest(store.join(folder, name))
+            fetch(store.join(folder, name), files, into)
+        except DamagedError as reason:
+            skipped.append(f"{name}: {reason}")
+        else:
+            return name, files, skipped
     return "", {}, skipped
 
 
@@ -141,7 +131,7 @@ def drop_old(folder: str, newest: int, *, keep: int, best: int | None) -> None:
         keep: complete checkpoints to keep, this one included.
         best: step of the best weights so far; the first complete checkpoint from there on stays, too.
     """
-    names = [name for name in store.names(folder) if name <= folder_of(newest)]
+    names = [name for name in _names(folder) if name <= folder_of(newest)]
     complete = [name for name in names if store.exists(store.join(folder, name, MANIFEST))]
     kept = set(complete[-keep:])
     if best is not None:
@@ -154,6 +144,11 @@ def drop_old(folder: str, newest: int, *, keep: int, best: int | None) -> None:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message: obstore's goes on with its innards."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def _names(folder: str) -> list[str]:
+    """Return the names of checkpoints, complete or not, oldest first; what else lies there is not ours."""
+    return [name for name in store.names(folder) if re.fullmatch(r"step-\d{9}", name)]
 
 
 def _plain(name: str) -> str:

@@ -12,7 +12,7 @@ import threading
 import warnings
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -48,9 +48,9 @@ class Checkpoints:
     def __init__(self, run: str, world: World, *, keep: int) -> None:
         """Take the run's URI and how many complete checkpoints to keep beside the one at the best step."""
         self._folder, self._world, self._keep = store.join(run, files.FOLDER), world, keep
-        self._group: Group = (
-            dist.new_group(backend="gloo", timeout=PATIENCE) if dist.is_initialized() else None
-        )
+        self._group: Group = None
+        if dist.is_initialized():
+            self._group = cast("dist.ProcessGroup", dist.new_group(backend="gloo", timeout=PATIENCE))
         self._written = threading.Event()  # nothing is being written
         self._written.set()
         self._failed = ""  # why the last save failed

@@ -33,7 +33,7 @@ from model_code.checkpoint.state import (
     weights_of,
 )
 from model_code.errors import RunFailedError
-from model_code.parallel import World, from_leader
+from model_code.parallel import World
 
 Group = dist.ProcessGroup | None
 """The gloo group of the checkpoints; None in a lone process."""
@@ -61,11 +61,12 @@ def restore(
         Its progress (empty: nothing was loaded), this rank's part of its best weights, and what was passed over.
 
     Raises:
-        RunFailedError: a machine cannot read the checkpoint that rank 0 chose, or it fits another network.
+        RunFailedError: the store does not answer, a machine cannot read the checkpoint that rank 0 chose, or it fits
+            another network.
     """
     own = Path(tempfile.mkdtemp(prefix="skylift-checkpoint-"))
     try:
-        found = json.loads(from_leader(lambda: _chosen(folder, own)))
+        found = _chosen(folder, world, group, own)
         if not found["name"]:
             return {}, {}, found["skipped"]
         if world.local_rank == 0 and not world.leads:
@@ -88,9 +89,27 @@ def cause(error: BaseException) -> str:
     return files.first_line(error)
 
 
-def _chosen(folder: str, into: Path) -> bytes:
-    name, listed, skipped = files.fetch_newest(folder, into)
-    return json.dumps({"name": name, "files": listed, "skipped": skipped}).encode()
+def _chosen(folder: str, world: World, group: Group, into: Path) -> dict[str, Any]:
+    """Return on every rank which checkpoint rank 0 has fetched and found intact, and what it passed over."""
+    found: list[Any] = [None]
+    if world.leads:
+        try:
+            name, listed, skipped = files.fetch_newest(folder, into)
+            found = [{"name": name, "files": listed, "skipped": skipped}]
+        except BaseError as error:  # an older checkpoint would be no better
+            found = [{"error": files.first_line(error)}]
+    if group is not None:
+        dist.broadcast_object_list(
+            found, src=0, group=group
+        )  # the default group is less patient than a download
+    chosen: dict[str, Any] = found[0]
+    if "error" in chosen:
+        raise RunFailedError(
+            f"{folder} cannot be read: {chosen['error']}; check access and network, then start the same command again"
+            if world.leads
+            else ""
+        )
+    return chosen
 
 
 def _fetch(folder: str, world: World, found: dict[str, Any], into: Path) -> None:
