@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model_code.checkpoint import read_newest, restore
+from model_code.checkpoint.keeper import Checkpoints
+from model_code.parallel import World
 from tests.fuzz.strategies import costly, damaged, folder
 from tests.test_checkpoint import saved, trained
 
@@ -23,8 +24,7 @@ STEPS = (2, 4)
 def written() -> Path:
     """Return a run with two checkpoints, saved as a training does."""
     run = Path(tempfile.mkdtemp(prefix="skylift-fuzz-run-"))
-    for step in STEPS:
-        saved(run, step)
+    saved(run.as_uri(), *STEPS)
     return run
 
 
@@ -41,9 +41,8 @@ def right(step: int) -> dict[str, Tensor]:
 
 def found(run: Path) -> tuple[int, list[str]]:
     """Return the step that is resumed (0: none) and what was skipped; the tensors must be that step's."""
-    checkpoint, skipped = read_newest(run.as_uri())
     model, optimizer = trained(0)
-    progress = restore(checkpoint, model, optimizer)
+    progress, _, skipped = Checkpoints(run.as_uri(), World(), keep=9).restore(model, optimizer)
     step = int(progress.get("step", 0))
     assert all(torch.equal(tensor, right(step)[name]) for name, tensor in weights(model).items())
     return step, skipped

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from model_code import store
 from model_code.errors import InputError, RunFailedError
 from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
-from model_code.predict import fetch_archive
 from model_code.release import publish, releases, rollback
+from model_code.released import fetch_archive, find_release
 from model_code.report import read_report
 from model_code.signing import canonical, ensure_key_pair, public_pem, sign, verified
 from serve_config import errors as serve
@@ -192,7 +192,9 @@ def test_no_other_file_is_taken_for_a_signed_one(content: bytes, file: str) -> N
         target = lambda: rollback(models, NAME, key(), version())  # noqa: E731
         assert refusal(target, InputError, RunFailedError) is not None
         if file == "manifest_json":
-            assert refusal(lambda: fetch_archive(f"{models}/{NAME}/{version()}", place), *KINDS) is not None
+            public = key().with_name("signing.pub.pem")
+            ask = lambda: fetch_archive(find_release(f"{models}/{NAME}/{version()}", public), place)  # noqa: E731
+            assert refusal(ask, *KINDS) is not None
 
 
 @given(st.sampled_from(["pointer", "statement"]), st.sampled_from(["before", "after", "within"]))
