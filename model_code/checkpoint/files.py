@@ -91,23 +91,18 @@ def fetch(folder: str, files: Files, into: Path) -> None:
     """Bring a checkpoint's files into a local folder (from a disk: links to them), and compare each with the manifest.
 
     Raises:
-        DamagedError: a file is missing, or is not the one that was written.
+        DamagedError: a file is missing, cannot be read, or is not the one that was written.
+        OSError: there is no room for it here; an older one would fare no better.
     """
     for old in into.iterdir():
         old.unlink()
     for name, expected in files.items():
-        uri, path = store.join(folder, name), into / name
-        local = store.local_path(uri)
+        path = into / name
         try:
-            if local is None:
-                store.fetch(uri, path)
-            else:
-                path.symlink_to(local)
-            found = facts(path)
+            _bring(store.join(folder, name), path)
+            found = _facts(path, name)
         except FileNotFoundError:
             raise DamagedError(f"{name} is missing") from None
-        except OSError as error:
-            raise DamagedError(f"{name} cannot be read: {error.strerror}") from None
         if found["bytes"] != expected["bytes"]:
             raise DamagedError(f"{name} has {found['bytes']} bytes, the manifest says {expected['bytes']}")
         if found["sha256"] != expected["sha256"]:
@@ -144,6 +139,23 @@ def drop_old(folder: str, newest: int, *, keep: int, best: int | None) -> None:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message: obstore's goes on with its innards."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def _facts(path: Path, name: str) -> dict[str, Any]:
+    try:
+        return facts(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedError(f"{name} cannot be read: {error.strerror}") from None
+
+
+def _bring(uri: str, path: Path) -> None:
+    local = store.local_path(uri)
+    if local is None:
+        store.fetch(uri, path)
+    else:
+        path.symlink_to(local)
 
 
 def _names(folder: str) -> list[str]:

@@ -96,16 +96,16 @@ def _chosen(folder: str, world: World, group: Group, into: Path) -> dict[str, An
         try:
             name, listed, skipped = files.fetch_newest(folder, into)
             found = [{"name": name, "files": listed, "skipped": skipped}]
-        except BaseError as error:  # an older checkpoint would be no better
+        except (OSError, BaseError) as error:  # an older checkpoint would be no better
             found = [{"error": files.first_line(error)}]
     if group is not None:
-        dist.broadcast_object_list(
-            found, src=0, group=group
-        )  # the default group is less patient than a download
+        # The default group would be less patient than a download.
+        dist.broadcast_object_list(found, src=0, group=group)
     chosen: dict[str, Any] = found[0]
     if "error" in chosen:
         raise RunFailedError(
-            f"{folder} cannot be read: {chosen['error']}; check access and network, then start the same command again"
+            f"{folder} cannot be read: {chosen['error']}; check access, network and room in the temporary folder, "
+            "then start the same command again"
             if world.leads
             else ""
         )
@@ -115,7 +115,7 @@ def _chosen(folder: str, world: World, group: Group, into: Path) -> dict[str, An
 def _fetch(folder: str, world: World, found: dict[str, Any], into: Path) -> None:
     try:
         files.fetch(store.join(folder, found["name"]), found["files"], into)
-    except (files.DamagedError, BaseError) as reason:
+    except (files.DamagedError, OSError, BaseError) as reason:
         raise RunFailedError(
             f"rank {world.rank} cannot read checkpoint {found['name']} that rank 0 could: "
             f"{files.first_line(reason)}; give every machine access to {folder}"

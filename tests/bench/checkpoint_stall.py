@@ -23,8 +23,8 @@ from model_code.config import TrainConfig
 from model_code.optim import build_optimizer
 from model_code.parallel import World, choose_device, from_leader, process_group, read_environment, wrap
 
-WIDTH, LAYERS, BATCH = 1024, 8, 128
-EVERY, ROUNDS = 40, 3
+WIDTH, LAYERS, BATCH = 1024, 8, 64
+EVERY, ROUNDS = 20, 3
 
 
 def measure(world: World) -> dict[str, float]:

@@ -13,7 +13,7 @@ from tests import small_data
 from tests.faults.fault import Seen
 from tests.runs import torchrun
 
-STEPS, STOP, BATCH = 12, 5, 8
+STEPS, STOP, BATCH = 12, 5, 16
 TOLERANCE = 2e-4  # of a weight; a step less moves them by more (test_train_parallel)
 SETTINGS = (
     *("model.layers=2", "model.width=32", "train.learning_rate=0.001"),
@@ -24,7 +24,7 @@ STRATEGIES = ("ddp", "fsdp")
 
 def another_number_of_ranks(folder: Path) -> Seen:
     """Stop inside an epoch, go on in another world over the end of the epoch; compare samples and weights."""
-    data = small_data.tokens(folder / "data", lines=130)
+    data = small_data.tokens(folder / "data", lines=300)
     trained(folder, data, 2, [*(plan(f"{one}@{STOP}", one) for one in STRATEGIES), plan("whole", "ddp")])
     whole = json.loads((folder / "whole" / "trained.json").read_text())
     assert whole["samples_digest"] == expected_digest(data)
