@@ -37,7 +37,7 @@ class Place:
     models: Path
     """The model store."""
     release: Path
-    """Folder of the version, which takes some milliseconds a sample."""
+    """Folder of the version, whose network takes long enough to be caught in the middle."""
     key: Path
     """The public key."""
     answers: bytes
@@ -50,7 +50,7 @@ def place() -> Place:
     folder = Path(tempfile.mkdtemp(prefix="skylift-batch-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     signer = serving.new_signer()
-    artifact = serving.write_artifact(folder / "made" / "artifact", repeats=300)
+    artifact = serving.write_artifact(folder / "made" / "artifact", repeats=3000)
     made = Place(
         data=small_data.digits(folder / "data"),
         models=folder / "models",
