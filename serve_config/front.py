@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serve_config.errors import InputError
 from serve_config.processes import Child
-from serve_config.render import Plan, render_bad_request, render_haproxy
+from serve_config.render import Plan, render_haproxy
 
 BACKLOG = 1024
 """Connections that the kernel holds while the front starts again."""
@@ -72,7 +72,6 @@ class Front:
         self._plan, self._run = plan, plan.run
         self._listener = plan.listener
         self._config = plan.run / "haproxy.cfg"
-        (plan.run / "400.http").write_bytes(render_bad_request().encode())
         self._haproxy = haproxy
         self._holding = False
 

@@ -89,7 +89,7 @@ class Node:
             run / "hold.sock",
             lambda: plan.ports.inference,
             at_once=plan.in_flight,
-            seconds=plan.hold_seconds,
+            seconds=settings.hold_seconds,
         )
         runtime, threads = release.model["runtime"], settings.threads
         self._server = TorchServe(
@@ -213,7 +213,6 @@ def make_plan(settings: Settings, release: Release, run: Path, listener: int, su
         max_connections=usable_connections(),
         max_queue=settings.max_queue,
         queue_seconds=settings.queue_seconds,
-        hold_seconds=settings.hold_seconds,
         drain_seconds=settings.drain_seconds,
         threads=max(1, len(os.sched_getaffinity(0)) // 4),
         listener=listener,

@@ -83,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer
     protocol_version = "HTTP/1.1"
     timeout = SECONDS
-    wbufsize = CHUNK  # headers and content leave as one packet, or the second one waits 40 ms for the first one's receipt
+    wbufsize = (
+        CHUNK  # headers and content leave as one packet: two would wait for each other's receipt, 40 ms
+    )
 
     def do_GET(self) -> None:
         self._route()

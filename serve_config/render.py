@@ -18,9 +18,6 @@ PROBE_SLOTS = 8
 BUFFER_BYTES = 1 << 16
 """The front's buffer, two a request at work; three quarters are the body's, the rest is for headers."""
 
-BAD_REQUEST = "request must be well-formed HTTP; send it by an HTTP library"
-"""The answer to what the front's parser refuses."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
@@ -150,8 +147,6 @@ class Plan:
     """Requests that may wait in the front."""
     queue_seconds: int
     """How long one may wait there."""
-    hold_seconds: int
-    """How long one may wait while the model server is started again."""
     drain_seconds: int
     """How long requests in flight may take when the front stops."""
     threads: int
@@ -235,13 +230,6 @@ def render_haproxy(plan: Plan, *, holding: bool) -> str:
         inference_port=plan.ports.inference,
         supervisor_port=plan.ports.supervisor,
     )
-
-
-def render_bad_request() -> str:
-    """Return the whole answer to what is no HTTP."""
-    body = json.dumps({"error": BAD_REQUEST})
-    head = ("HTTP/1.1 400 Bad Request", "Content-Type: application/json", f"Content-Length: {len(body)}")
-    return "\r\n".join([*head, "Connection: close", "", body])
 
 
 def _fill(template: str, rules: dict[str, list[str]], **words: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import os
 import select
 import signal
@@ -13,12 +14,12 @@ from functools import cache
 from pathlib import Path
 
 import psutil
+from PIL import Image
 
 from tests.faults.clients import Clients
-from tests.serving import NAME, picture, write_artifact
-from tests.serving_node import RunningNode, release, release_of, running_node, until
+from tests.serving import NAME, picture
+from tests.serving_node import RunningNode, release, running_node, until
 
-PNG = {"content-type": "image/png"}
 RECOVERY_SECONDS = 120.0
 """Nothing takes so long, not even on a busy machine."""
 
@@ -32,25 +33,23 @@ def node(workers: int, *options: str) -> RunningNode:
     return _kept.enter_context(running_node(words, "--workers", str(workers), *options))
 
 
-@cache
-def slow_node(repeats: int, *options: str) -> RunningNode:
-    """Return a kept node of one worker, whose model computes so many products in place of one."""
-    folder = Path(_kept.enter_context(tempfile.TemporaryDirectory(prefix="skylift-faults-")))
-    words = release_of(folder, write_artifact(folder / "artifact", repeats=repeats))
-    return _kept.enter_context(running_node(words, "--workers", "1", *options))
-
-
 @atexit.register
 def close() -> None:
     """Stop all nodes."""
     node.cache_clear()
-    slow_node.cache_clear()
     _kept.close()
 
 
-def clients(of: RunningNode) -> Clients:
-    """Return clients that send a small picture."""
-    return Clients(f"{of.url}/predictions/{NAME}", of.facts["ca"], picture(1), "image/png")
+def clients(of: RunningNode, body: bytes = picture(1)) -> Clients:
+    """Return clients that send a picture, a small one where nothing else is said."""
+    return Clients(f"{of.url}/predictions/{NAME}", of.facts["ca"], body, "image/png")
+
+
+def slow_picture(side: int) -> bytes:
+    """Return a small file of many pixels, which keeps a worker busy."""
+    buffer = io.BytesIO()
+    Image.new("L", (side, side)).save(buffer, "PNG", compress_level=9)
+    return buffer.getvalue()
 
 
 def java(of: RunningNode) -> psutil.Process:

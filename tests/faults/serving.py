@@ -77,16 +77,17 @@ def stop_a_worker(_: Path) -> Seen:
 def overload(seconds: float) -> Seen:
     """Offer twice what one worker can do: admitted requests are answered in time, the rest is told to come back."""
     queue = 32
-    node = nodes.slow_node(4000, "--max-queue", str(queue))
-    full = nodes.clients(node)
+    node, body = nodes.node(1, "--max-queue", str(queue)), nodes.slow_picture(2000)
+    full = nodes.clients(node, body)
     with full.asking(16):
         until(lambda: len(full.asked) >= 150, nodes.RECOVERY_SECONDS, "answers")
     capacity = len(full.asked) / (full.asked[-1].ended - full.asked[0].begun)
     workers, readiness = {p.pid for p in node.workers()}, set[bool]()
-    offered = nodes.clients(node)
+    offered = nodes.clients(node, body)
     with offered.offering(2 * capacity, seed=1):
         end = time.monotonic() + seconds
-        until(lambda: readiness.add(node.ready()) or time.monotonic() > end, seconds + 60, "the end")
+        while time.monotonic() < end:
+            readiness.add(node.ready())
     assert readiness == {True}, "the node was unready under overload"
     assert {p.pid for p in node.workers()} == workers, "a worker was replaced"
     assert "skylift_stuck_workers 0.0" in httpx.get(node.facts["metrics"], trust_env=False).text
@@ -94,7 +95,7 @@ def overload(seconds: float) -> Seen:
     assert refused, "there was no overload"
     assert all(one.status == 503 and one.retry_after for one in refused), strange(refused)
     # A full waiting room and all that is in the server at once: who is admitted waits no longer than they take.
-    room = (queue + 4 * BATCH) / capacity
+    room = (queue + 3 * BATCH) / capacity
     p99, at_once = percentile(offered.latencies(200), 0.99), percentile(offered.latencies(503), 0.5)
     assert p99 < 2 * room, f"p99 of admitted requests is {p99:.2f} s, a full waiting room takes {room:.2f} s"
     assert at_once < room / 2, f"half of the refusals took longer than {at_once:.2f} s"
