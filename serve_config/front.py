@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from serve_config.errors import InputError
+from serve_config.hold import Hold
 from serve_config.processes import Child
 from serve_config.render import Plan, render_haproxy
 
@@ -72,17 +73,26 @@ def listen(host: str, port: int, option: str) -> socket.socket:
 class Front:
     """The front of one plan; may be started again and again."""
 
-    def __init__(self, plan: Plan, haproxy: str) -> None:
-        self._run = plan.run
+    def __init__(self, plan: Plan, haproxy: str, hold: Hold) -> None:
+        """Start nothing yet.
+
+        Args:
+            plan: what its configuration is rendered from.
+            haproxy: the program.
+            hold: where requests wait while no server is in service.
+        """
+        self._plan, self._run = plan, plan.run
         self._listener = plan.listener
         self._config = plan.run / "haproxy.cfg"
-        self._config.write_text(render_haproxy(plan))
         self._haproxy = haproxy
-        self._states = {"a": "maint", "b": "maint"}
+        self._states = {"a": "maint", "b": "maint", "hold": "maint"}
+        self._ports = {"a": plan.places[0].inference, "b": plan.places[1].inference}
         self._lock = asyncio.Lock()
+        self._hold = hold
 
     async def start(self) -> Child:
         """Start it, with the model servers out of service."""
+        self._config.write_text(render_haproxy(self._plan, holding=self._states["hold"] == "ready"))
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         command = [self._haproxy, "-db", "-q", "-f", str(self._config)]
         return await Child.start(
@@ -106,15 +116,21 @@ class Front:
             state: `ready`, `drain` (what it has is finished, nothing new) or `maint`.
         """
         self._states[server] = state
+        serving = [port for name, port in self._ports.items() if self._states[name] == "ready"]
+        if serving:
+            self._states["hold"] = "ready"  # from the first time on: before, there is nothing to wait for
+            self._hold.release(serving[-1])
+        else:
+            self._hold.hold()
         await self._tell_all()
 
     async def emptied(self, server: str, seconds: float) -> bool:
         """Wait until a server that drains has no request in flight; return whether that was so in time."""
-        deadline, empty = time.monotonic() + seconds, 0
+        deadline, empty, port = time.monotonic() + seconds, 0, self._ports[server]
         while empty < 2:  # a request may be on its way from the choice of a server to the count
             if time.monotonic() > deadline:
                 return False
-            empty = 0 if await self._in_flight(server) else empty + 1
+            empty = 0 if await self._in_flight(server) + self._hold.passing(port) else empty + 1
             await asyncio.sleep(POLL_SECONDS)
         return True
 

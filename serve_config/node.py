@@ -22,9 +22,10 @@ from serve_config.describe import announcement, metadata
 from serve_config.errors import InputError, ServeFailedError
 from serve_config.follow import Follower
 from serve_config.front import Front, listen, require_haproxy
+from serve_config.hold import Hold
 from serve_config.metrics import Metrics, MetricsServer
 from serve_config.pages import Page, PageServer
-from serve_config.processes import log
+from serve_config.processes import adopt_orphans, log
 from serve_config.refusals import Refusals
 from serve_config.render import Plan, Ports
 from serve_config.rollout import Rollout
@@ -57,8 +58,9 @@ def main(words: list[str]) -> None:
     ):
         node = Node(settings, run, public, metrics, refusals)
         plan = make_plan(settings, run, public.fileno(), node.pages.port, (one, other))
-        front = Front(plan, haproxy)
-        asyncio.run(node.serve(front, Rollout(settings, key, plan, front, memory), follower))
+        hold = Hold(run / "hold.sock", at_once=plan.in_flight, seconds=settings.hold_seconds)
+        front = Front(plan, haproxy, hold)
+        asyncio.run(node.serve(front, hold, Rollout(settings, key, plan, front, memory), follower))
 
 
 class Node:
@@ -84,12 +86,14 @@ class Node:
         self._certificate = make_certificate(run, settings.host)
         self._rollout: Rollout | None = None
 
-    async def serve(self, front: Front, rollout: Rollout, follower: Follower) -> None:
+    async def serve(self, front: Front, hold: Hold, rollout: Rollout, follower: Follower) -> None:
         """Start, prove, announce, serve until a signal, drain; leave nothing behind whatever happens.
 
         Raises:
             ServeFailedError: a server does not come up, or ends again and again.
         """
+        adopt_orphans()
+        adopt_orphans()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -99,6 +103,7 @@ class Node:
         metrics = MetricsServer(self._metrics, numbers, self._run / "metrics.sock")
         self.pages.start()
         metrics.start()
+        await hold.start()
         haproxy = asyncio.create_task(kept.run())
         models = asyncio.create_task(self._serve_models(rollout, follower))
         tasks = [asyncio.create_task(stop.wait()), haproxy, models]
@@ -115,6 +120,7 @@ class Node:
             if kept.child:
                 await kept.child.kill()
             await rollout.close()
+            await hold.stop()
             self.pages.stop()
             metrics.stop()
 

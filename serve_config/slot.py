@@ -35,7 +35,9 @@ class Slot:
         threads, heap = settings.threads, settings.heap_mb
         self._server = TorchServe(plan, place, release, threads=threads, heap_mb=heap)
         golden, stuck = golden_requests(release.model), settings.stuck_seconds
-        self.health = Health(self._server, golden, workers=plan.workers, stuck_seconds=stuck)
+        self.health = Health(
+            self._server, golden, workers=plan.workers, stuck_seconds=stuck, serving=self._let_in
+        )
         """Of the model server."""
         self.kept = Kept("torchserve", self._server.start, started=self._prove, ended=self._unproven)
         """The model server's process."""
@@ -43,7 +45,7 @@ class Slot:
         """Ends only with the error that the release was given up with."""
         self._settings, self._front = settings, front
         self._proven = asyncio.Event()
-        self._in_service = False
+        self._in_service, self._able = False, True
 
     def start(self) -> None:
         """Start the model server, and keep it running."""
@@ -118,16 +120,22 @@ class Slot:
         await self.health.prove(time.monotonic() + self._settings.start_seconds)
         log(f"{self.health.expected_workers} workers give the golden answers of {self.release.version}")
         self._proven.set()
-        await self._show()
+        await self._let_in(True)
 
     async def _unproven(self) -> None:
-        """The model server ended: the front answers 503 by itself until the next proof."""
+        """The model server ended: what comes is held until the next proof."""
         self.health.proven = False
+        await self._show()
+
+    async def _let_in(self, able: bool) -> None:
+        """Let requests through, or hold what comes: the last worker is being started again."""
+        self._able = able
         await self._show()
 
     async def _show(self) -> None:
         if self._in_service:
-            await self._front.set_state(self.place.server, "ready" if self.health.proven else "maint")
+            able = self.health.proven and self._able
+            await self._front.set_state(self.place.server, "ready" if able else "maint")
 
     def _spare(self, *, spared: bool) -> None:
         """Where memory runs out, what is not in service has to go first."""
