@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.__main__ import injected, tables
+from tests.faults.__main__ import AREAS, faults, injected, tables
 from tests.faults.fault import Fault, Seen
 from tests.faults.table import BEGIN, END, table
 
@@ -34,3 +34,12 @@ def test_a_broken_promise_is_counted_and_told() -> None:
     assert "| kill | nothing fails | 2 of 3 | 0 of 9 requests failed; broken: a request failed" in table(
         {"serving": [found]}
     )
+
+
+def test_every_fault_has_a_name_of_its_own_and_a_test() -> None:
+    """A row of the table is found by its name; each area is tested by at least one fault that is quick."""
+    for area in AREAS:
+        names = [fault.name for fault in faults(area)]
+        assert sorted(set(names)) == sorted(names)
+        assert any(fault.quick for fault in faults(area))
+        assert all("|" not in fault.name + fault.promise for fault in faults(area))
