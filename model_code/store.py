@@ -162,8 +162,8 @@ def upload(path: Path, uri: str) -> None:
 
 def delete(uri: str) -> None:
     """Delete an object; one that is not there is none to delete."""
-    store, key = _open(uri)
     with suppress(FileNotFoundError):
+        store, key = _open(uri, must_exist=True)
         obstore.delete(store, key)
 
 
