@@ -167,7 +167,7 @@ def test_only_the_listed_routes_exist(client: httpx.Client, method: str, path: s
 
 def test_headers_that_torchserve_would_refuse_do_not_reach_it(client: httpx.Client) -> None:
     """It takes 8 KB of headers and fails on more; it gets none but its own."""
-    headers = PNG | {"x-long": "a" * 12_000, "cookie": "a=b; " * 500, "expect": "100-continue"}
+    headers = PNG | {"x-long": "a" * 12_000, "cookie": "a=b;" * 500, "expect": "100-continue"}
     assert client.post(f"/predictions/{NAME}", content=picture(0), headers=headers).status_code == 200
 
 
@@ -250,10 +250,10 @@ SMUGGLED: dict[str, bytes] = {
     "two content lengths": HEAD + b"Content-Length: 0\r\nContent-Length: 40\r\n\r\n" + HIDDEN,
     "space before the colon": HEAD + b"Content-Length : 40\r\n\r\n" + HIDDEN,
     "header without a name": HEAD + b": x\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
-    "NUL in a header": HEAD + b"X-A: a\0b\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
+    "NUL in a header": HEAD + b"X-A: a\0b\r\nContent-Length: 40\r\n\r\n" + HIDDEN,
     "CR in a header": HEAD + b"X-A: a\rContent-Length: 40\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
     "folded length": HEAD + b"X-A: a\r\n Content-Length: 40\r\n\r\n" + HIDDEN,
-    "name that is not a token": HEAD + b"Content_Length: 40\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
+    "name that is not a token": HEAD + b"Content_Length: 0\r\nContent-Length: 40\r\n\r\n" + HIDDEN,
     "200 headers": HEAD + b"X-A: a\r\n" * 200 + b"Content-Length: 0\r\n\r\n" + HIDDEN,
     "100 KB of headers": HEAD + b"X-A: " + b"a" * 100_000 + b"\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
 }

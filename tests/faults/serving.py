@@ -45,7 +45,11 @@ def kill(choose: Callable[[RunningNode], psutil.Process], workers: int, most_fai
 
 
 def only_in_flight(asking: Clients, begun: float, gone: float, most: int) -> int:
-    """Assert that every failure was in flight while a process ended, and that they are few; return how many."""
+    """Assert that every failure was in flight while a process ended, and that they are few; return how many.
+
+    A process with hundreds of threads takes up to 0.1 s to die, and still takes connections: one that failed at the
+    beginning of that time may fail once more.
+    """
     late = [one for one in asking.failures if one.begun > gone or one.ended < begun]
     assert not late, f"{len(late)} requests failed that were not in flight: {late[:3]}"
     assert len(asking.failures) <= most, f"{len(asking.failures)} failed, {most} could be in flight"
@@ -130,13 +134,13 @@ FAULTS = (
     Fault(
         name="kill -9 of the model server (JVM)",
         promise=f"{IN_FLIGHT}, the others wait",
-        inject=lambda _: kill(nodes.java, 2, CONNECTIONS),
+        inject=lambda _: kill(nodes.java, 2, 2 * CONNECTIONS),
         times=4,
     ),
     Fault(
         name="kill -9 of HAProxy",
         promise=IN_FLIGHT,
-        inject=lambda _: kill(nodes.haproxy, 2, CONNECTIONS),
+        inject=lambda _: kill(nodes.haproxy, 2, 2 * CONNECTIONS),
         times=4,
     ),
     Fault(
