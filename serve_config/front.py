@@ -69,14 +69,15 @@ class Front:
     """The front of one plan; may be started again and again."""
 
     def __init__(self, plan: Plan, haproxy: str) -> None:
-        self._run = plan.run
+        self._plan, self._run = plan, plan.run
         self._listener = plan.listener
         self._config = plan.run / "haproxy.cfg"
-        self._config.write_text(render_haproxy(plan))
         self._haproxy = haproxy
+        self._holding = False
 
     async def start(self) -> Child:
         """Start it, with the model server out of service."""
+        self._config.write_text(render_haproxy(self._plan, holding=self._holding))
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         command = [self._haproxy, "-db", "-q", "-f", str(self._config)]
         return await Child.start(
@@ -88,12 +89,15 @@ class Front:
         )
 
     async def set_serving(self, serving: bool) -> None:
-        """Let requests through to the model server, or answer them 503.
+        """Let requests through to the model server, or hold them; before the first time they are answered 503.
 
         Raises:
             OSError: the front is not up (yet).
         """
+        self._holding = self._holding or serving
         await self._admin(f"set server torchserve/node state {'ready' if serving else 'maint'}")
+        if self._holding:
+            await self._admin("set server torchserve/hold state ready")
 
     async def stop(self, child: Child, seconds: float) -> bool:
         """Take no more connections, finish what is in flight; return whether that was done in time."""

@@ -13,7 +13,8 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import httpx
 
@@ -36,7 +37,13 @@ class Health:
     """What is known of the model server, and what follows from it."""
 
     def __init__(
-        self, server: TorchServe, golden: Sequence[Golden], *, workers: int, stuck_seconds: float
+        self,
+        server: TorchServe,
+        golden: Sequence[Golden],
+        *,
+        workers: int,
+        stuck_seconds: float,
+        serving: Callable[[bool], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """Know nothing yet.
 
@@ -45,8 +52,10 @@ class Health:
             golden: requests with known answers, at least one.
             workers: how many there must be.
             stuck_seconds: a worker without a pulse for so long is stuck.
+            serving: told whether requests may come: not while the last worker is being started again.
         """
         self._server, self._golden, self._stuck_seconds = server, golden, stuck_seconds
+        self._serving = serving
         self._next = itertools.cycle(golden)
         self._patience = 1.0
         self._workers: list[Worker] = []
@@ -131,6 +140,10 @@ class Health:
         while True:
             if self.proven:
                 await self._look()
+                if self._serving and self._unseen is None and not self.ready_workers:
+                    await self._serving(False)
+                    await self._until_any_worker()
+                    await self._serving(self.proven)
                 await self._probe_workers()
                 self._replace_stuck()
             await asyncio.sleep(seconds)
@@ -150,6 +163,11 @@ class Health:
                 reason = self._unseen or f"{self.ready_workers} of {self.expected_workers} workers are ready"
                 raise ServeFailedError(f"the model was not loaded in time ({reason}); see the log above")
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _until_any_worker(self) -> None:
+        while self.proven and self._unseen is None and not self.ready_workers:
+            await asyncio.sleep(POLL_SECONDS)
+            await self._look()
 
     async def _look(self) -> None:
         try:

@@ -23,9 +23,10 @@ from serve_config.errors import InputError, ServeFailedError
 from serve_config.front import Front, listen, require_haproxy
 from serve_config.golden import golden_requests
 from serve_config.health import Health
+from serve_config.hold import Hold
 from serve_config.metrics import Metrics, MetricsServer
 from serve_config.pages import Page, PageServer
-from serve_config.processes import log
+from serve_config.processes import adopt_orphans, log
 from serve_config.render import Plan
 from serve_config.settings import Settings, parse_settings
 from serve_config.supervise import Kept
@@ -84,12 +85,20 @@ class Node:
         self._pages = PageServer(self.page, collected, limit, settings.response_seconds)
         plan = make_plan(settings, release, run, public.fileno(), self._pages.port)
         self._front = Front(plan, haproxy)
+        self._hold = Hold(
+            run / "hold.sock",
+            lambda: plan.ports.inference,
+            at_once=plan.in_flight,
+            seconds=settings.hold_seconds,
+        )
         runtime, threads = release.model["runtime"], settings.threads
         self._server = TorchServe(
             plan, version=release.version, runtime=runtime, threads=threads, heap_mb=settings.heap_mb
         )
         golden, stuck = golden_requests(release.model), settings.stuck_seconds
-        self._health = Health(self._server, golden, workers=plan.workers, stuck_seconds=stuck)
+        self._health = Health(
+            self._server, golden, workers=plan.workers, stuck_seconds=stuck, serving=self._let_in
+        )
         self._kept = (
             Kept("torchserve", self._server.start, started=self._prove, ended=self._unproven),
             Kept("haproxy", self._front.start, started=self._connect_front, ended=_nothing),
@@ -103,11 +112,13 @@ class Node:
         Raises:
             ServeFailedError: a server does not come up, or ends again and again.
         """
+        adopt_orphans()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         self._pages.start()
         self._metrics.start()
+        await self._hold.start()
         torchserve, haproxy = (asyncio.create_task(kept.run()) for kept in self._kept)
         watch = asyncio.create_task(self._health.watch(self._settings.probe_seconds))
         # Following the pointer to a new release (a later issue) is one more task beside these.
@@ -141,15 +152,21 @@ class Node:
     async def _prove(self) -> None:
         """TorchServe was started: let requests through once the model is proven, and say so the first time."""
         await self._health.prove(time.monotonic() + self._settings.start_seconds)
+        self._hold.release()
         await self._connect_front()
         log(f"{self._health.expected_workers} workers give the golden answers of {self._release.version}")
         if not self._kept[0].restarts:
             print(json.dumps(self._announcement), flush=True)  # noqa: T201 - the node's result
 
     async def _unproven(self) -> None:
-        """TorchServe ended: the front answers 503 by itself until the next proof."""
+        """TorchServe ended: what comes is held until the next proof."""
         self._health.proven = False
-        await self._set_serving(False)
+        await self._let_in(False)
+
+    async def _let_in(self, serving: bool) -> None:
+        """Let requests through, or hold what comes."""
+        self._hold.release() if serving else self._hold.hold()
+        await self._set_serving(serving)
 
     async def _connect_front(self) -> None:
         """HAProxy was started, or something was proven: tell the front as soon as it takes commands."""
@@ -175,6 +192,7 @@ class Node:
         for kept in self._kept:
             if kept.child:
                 await kept.child.kill()
+        await self._hold.stop()
         await self._server.close()
         self._pages.stop()
         self._metrics.stop()

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+ADOPT_ORPHANS = 36
+"""PR_SET_CHILD_SUBREAPER of Linux."""
+
+REAP_SECONDS, POLL_SECONDS = 5.0, 0.005
+"""How long the killed children of a child may take to be gone, and between two looks at them."""
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what a dead child leaves, so that it can be waited for wherever process 1 does not."""
+    ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
 
 
 def log(message: str) -> None:
@@ -76,7 +89,11 @@ class Child:
             self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """Kill it and all that it started, and wait."""
+        """Kill it and all that it started, and wait for all of them."""
+        group, deadline = self._process.pid, time.monotonic() + REAP_SECONDS
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
         await self._process.wait()
+        with contextlib.suppress(ChildProcessError):  # nobody is left
+            while os.waitpid(-group, os.WNOHANG) or time.monotonic() < deadline:
+                await asyncio.sleep(POLL_SECONDS)

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from serve_config.hold import MOST_HELD
+
 TEMPLATES = Path(__file__).parent
 """Where `config.properties` and `haproxy.cfg` lie."""
 
 PROBE_SLOTS = 8
 """Places in TorchServe's queue that the front never fills: the golden requests' own."""
+
+BUFFER_BYTES = 1 << 16
+"""The front's buffer, two a request at work; three quarters are the body's, the rest is for headers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,13 +189,14 @@ def render_properties(plan: Plan) -> str:
         models=json.dumps({plan.name: {plan.archive_version: model}}),
         gpus=plan.gpus,
         in_flight=plan.in_flight,
-        queue=plan.in_flight + PROBE_SLOTS,
+        # What was held comes beside what the front hands on.
+        queue=2 * plan.in_flight + PROBE_SLOTS,
         max_body_bytes=plan.max_body_bytes,
     )
 
 
-def render_haproxy(plan: Plan) -> str:
-    """Return the front's haproxy.cfg."""
+def render_haproxy(plan: Plan, *, holding: bool) -> str:
+    """Return the front's haproxy.cfg; it holds requests from the start where the node was proven before."""
     return _fill(
         "haproxy.cfg",
         {
@@ -215,6 +221,10 @@ def render_haproxy(plan: Plan) -> str:
         max_connections=plan.max_connections,
         max_queue=plan.max_queue,
         in_flight=plan.in_flight,
+        most_held=MOST_HELD,
+        buffer_bytes=BUFFER_BYTES,
+        buffered_bytes=BUFFER_BYTES // 4 * 3,
+        hold="" if holding else "disabled",
         listener=plan.listener,
         run=plan.run,
         inference_port=plan.ports.inference,

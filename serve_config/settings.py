@@ -53,6 +53,8 @@ class Settings:
     """Requests that may wait for a worker, 1 to 65536; one more is answered 503 at once."""
     queue_seconds: int = 5
     """How long a request may wait for a worker, 1 to 600 s; then it is answered 503."""
+    hold_seconds: int = 60
+    """How long a request may wait while the model server is started again, 1 to 600 s; then it is answered 503."""
     response_seconds: int = 120
     """How long an answer may take, 1 to 3600 s; then the client gets 504."""
     probe_seconds: int = 2
@@ -107,6 +109,7 @@ RANGES = {
     "max_body_bytes": (1024, 1 << 30),
     "max_queue": (1, 65536),
     "queue_seconds": (1, 600),
+    "hold_seconds": (1, 600),
     "response_seconds": (1, 3600),
     "probe_seconds": (1, 60),
     "stuck_seconds": (3, 3600),

@@ -158,6 +158,25 @@ def test_a_missing_worker_is_unready() -> None:
     assert health.unready() == "1 of 2 workers are ready"
 
 
+def test_what_comes_is_held_while_the_last_worker_is_started_again() -> None:
+    """The front is told when no worker is left, and again when one is back."""
+    server, told = FakeServer(), list[bool]()
+
+    async def serving(may_come: bool) -> None:
+        told.append(may_come)
+        server.loaded = [True, True]
+
+    async def lose_them() -> None:
+        health = Health(cast("TorchServe", server), [GOLDEN], workers=2, stuck_seconds=8, serving=serving)
+        await health.prove(time.monotonic() + 5)
+        server.loaded = [False, False]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(health.watch(60), 0.5)
+
+    asyncio.run(lose_them())
+    assert told == [False, True]
+
+
 def test_a_draining_node_is_unready() -> None:
     """A node that is about to stop wants no more requests."""
     _, health = proven()
