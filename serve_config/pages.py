@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,12 @@ DRAIN_FACTOR = 16
 
 SECONDS = 30.0
 """A connection that is silent for so long is closed."""
+
+BODY_SECONDS, SLOWEST = 10.0, 1 << 16
+"""A body that is collected may take so many seconds, and one more for each so many bytes."""
+
+TOO_SLOW = f"body must come with {SLOWEST} bytes a second at least; send it faster"
+"""The answer to one that does not."""
 
 Page = tuple[int, dict[str, Any]]
 
@@ -76,6 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer
     protocol_version = "HTTP/1.1"
     timeout = SECONDS
+    wbufsize = (
+        CHUNK  # headers and content leave as one packet: two would wait for each other's receipt, 40 ms
+    )
 
     def do_GET(self) -> None:
         self._route()
@@ -86,12 +96,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: a line a request is not wanted."""
 
     def _route(self) -> None:
+        self._begun, self._received = time.monotonic(), 0
         task = self.headers.get("x-skylift-body")
-        if task == "drain":
-            self._drain()
-            self._send(204, b"")
-        elif task == "collect":
-            self._collect()
+        if task in ("drain", "collect"):
+            try:
+                self._drain_all() if task == "drain" else self._collect()
+            except TimeoutError:
+                self.close_connection = True
+                self._send(408, json.dumps({"error": TOO_SLOW}).encode())
+            self.connection.settimeout(SECONDS)
         else:
             status, answer = self.server.page(self.path.partition("?")[0]) or (404, {"error": "no such page"})
             self._send(status, json.dumps(answer).encode())
@@ -120,9 +133,13 @@ class _Handler(BaseHTTPRequestHandler):
             answer.status_code, answer.content, {n: answer.headers[n] for n in names if n in answer.headers}
         )
 
-    def _drain(self, body: Iterator[bytes] | None = None) -> None:
+    def _drain_all(self) -> None:
+        self._drain(self._body())
+        self._send(204, b"")
+
+    def _drain(self, body: Iterator[bytes]) -> None:
         left = self.server.max_body_bytes * DRAIN_FACTOR
-        for part in body or self._body():
+        for part in body:
             left -= len(part)
             if left < 0:
                 self.close_connection = True
@@ -141,11 +158,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self, size: int) -> Iterator[bytes]:
         while size > 0:
-            part = self.rfile.read(min(size, CHUNK))
+            left = self._begun + BODY_SECONDS + self._received / SLOWEST - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.connection.settimeout(left)
+            part = self.rfile.read1(min(size, CHUNK))
             if not part:
                 self.close_connection = True
                 raise ConnectionResetError
             size -= len(part)
+            self._received += len(part)
             yield part
 
     def _send(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:

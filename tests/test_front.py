@@ -165,6 +165,28 @@ def test_only_the_listed_routes_exist(client: httpx.Client, method: str, path: s
     assert ("allow" in answer.headers) == (status == 405)
 
 
+def test_headers_that_torchserve_would_refuse_do_not_reach_it(client: httpx.Client) -> None:
+    """It takes 8 KB of headers and fails on more; it gets none but its own."""
+    headers = PNG | {"x-long": "a" * 12_000, "cookie": "a=b;" * 500, "expect": "100-continue"}
+    assert client.post(f"/predictions/{NAME}", content=picture(0), headers=headers).status_code == 200
+
+
+def test_an_unknown_method_with_a_large_body_is_answered(client: httpx.Client) -> None:
+    """Its body is read away like any other's, so the refusal arrives every time."""
+    for _ in range(8):
+        refused(client.request("PROPFIND", "/nowhere", content=bytes(1_000_000)), 404)
+
+
+def test_a_large_picture_is_answered(client: httpx.Client) -> None:
+    """A body that fits no buffer of the front is read by the supervisor, and answered as any other."""
+    body = picture(1, size=(400, 400))
+    assert len(body) > 100_000
+    for content in (body, iter([body])):
+        answer = client.post(f"/predictions/{NAME}", content=content, headers=PNG)
+        assert answer.status_code == 200
+        assert answer.headers["x-skylift-version"]
+
+
 def test_the_health_routes_answer(client: httpx.Client) -> None:
     """Liveness, readiness and the model's description are there, and name the input."""
     assert client.get("/v2/health/live").json() == {"live": True}
@@ -228,6 +250,12 @@ SMUGGLED: dict[str, bytes] = {
     "two content lengths": HEAD + b"Content-Length: 0\r\nContent-Length: 40\r\n\r\n" + HIDDEN,
     "space before the colon": HEAD + b"Content-Length : 40\r\n\r\n" + HIDDEN,
     "header without a name": HEAD + b": x\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
+    "NUL in a header": HEAD + b"X-A: a\0b\r\nContent-Length: 40\r\n\r\n" + HIDDEN,
+    "CR in a header": HEAD + b"X-A: a\rContent-Length: 40\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
+    "folded length": HEAD + b"X-A: a\r\n Content-Length: 40\r\n\r\n" + HIDDEN,
+    "name that is not a token": HEAD + b"Content_Length: 0\r\nContent-Length: 40\r\n\r\n" + HIDDEN,
+    "200 headers": HEAD + b"X-A: a\r\n" * 200 + b"Content-Length: 0\r\n\r\n" + HIDDEN,
+    "100 KB of headers": HEAD + b"X-A: " + b"a" * 100_000 + b"\r\nContent-Length: 0\r\n\r\n" + HIDDEN,
 }
 
 

@@ -71,7 +71,7 @@ def test_config_properties() -> None:
         "models": '{"digits": {"f5a776e1dc53": {"defaultVersion": true, "marName": "model.mar", "minWorkers": 3, '
         '"maxWorkers": 3, "batchSize": 8, "maxBatchDelay": 5}}}',
         "number_of_gpu": "1",
-        "job_queue_size": "56",
+        "job_queue_size": "104",
         "max_request_size": "6291456",
         "decode_input_request": "false",
         "number_of_netty_threads": "2",
@@ -82,7 +82,7 @@ def test_config_properties() -> None:
 
 def test_haproxy_cfg() -> None:
     """The front's configuration is, word for word, the one that was looked through."""
-    assert render_haproxy(PLAN) == (EXPECTED / "haproxy.cfg").read_text()
+    assert render_haproxy(PLAN, holding=False) == (EXPECTED / "haproxy.cfg").read_text()
 
 
 @pytest.mark.skipif(
@@ -92,7 +92,9 @@ def test_haproxy_takes_it_without_a_warning(tmp_path: Path) -> None:
     """HAProxy itself finds nothing to say about the configuration."""
     make_certificate(tmp_path, "localhost")
     config = tmp_path / "haproxy.cfg"
-    config.write_text(render_haproxy(replace(PLAN, run=tmp_path)).replace("bind fd@7", "bind 127.0.0.1:1"))
+    config.write_text(
+        render_haproxy(replace(PLAN, run=tmp_path), holding=True).replace("bind fd@7", "bind 127.0.0.1:1")
+    )
     checked = subprocess.run(
         ["haproxy", "-c", "-f", str(config)], capture_output=True, text=True, check=False
     )
@@ -101,7 +103,7 @@ def test_haproxy_takes_it_without_a_warning(tmp_path: Path) -> None:
 
 def test_every_refusal_is_answered_in_both_ways() -> None:
     """A refusal that has a condition has a reply for small bodies and one for drained ones."""
-    text = render_haproxy(PLAN)
+    text = render_haproxy(PLAN, holding=False)
     for refusal in REFUSALS:
         assert text.count(f"set-var(txn.refusal) str({refusal.name})") == 1
         assert text.count(f"var(txn.refusal) -m str {refusal.name} ") == 2
