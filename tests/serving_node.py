@@ -99,8 +99,13 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
 
 def release(folder: Path) -> list[str]:
     """Publish the tiny model below a folder and return the words that serve it."""
+    return release_of(folder, write_artifact(folder / "artifact"))
+
+
+def release_of(folder: Path, artifact: Path) -> list[str]:
+    """Publish an artifact below a folder and return the words that serve it."""
     signer = new_signer()
-    publish(folder / "models", write_artifact(folder / "artifact"), signer)
+    publish(folder / "models", artifact, signer)
     public = signer.write_public(folder / "public.pem")
     return ["--models", str(folder / "models"), "--name", NAME, "--public-key", str(public)]
 

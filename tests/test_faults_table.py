@@ -31,7 +31,6 @@ def test_a_broken_promise_is_counted_and_told() -> None:
     found = injected(Fault(name="kill", promise="nothing fails", inject=inject, times=3), 3)
     assert (found["kept"], found["times"], found["recovery"]) == (2, 3, [1.0, 2.0, 3.0])
     assert found["broken"][0].startswith("a request failed")
-    assert (
-        "| kill | nothing fails | 2 of 3 | 0 of 9 requests failed; broken: a request failed"
-        in table({"serving": [found]})
+    assert "| kill | nothing fails | 2 of 3 | 0 of 9 requests failed; broken: a request failed" in table(
+        {"serving": [found]}
     )

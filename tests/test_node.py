@@ -7,10 +7,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,33 +16,16 @@ from PIL import Image
 
 from serve_config.errors import InputError, ServeFailedError
 from serve_config.node import main
-from tests.serving import NAME, new_signer, picture, publish, write_artifact
+from tests.serving import NAME, new_signer, publish, write_artifact
 from tests.serving_node import ROOT, RunningNode, command, needs_haproxy, release, running_node, until
 
 PNG = {"content-type": "image/png"}
-READY_AGAIN_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command line that serves the tiny model."""
     return release(tmp_path_factory.mktemp("release"))
-
-
-@pytest.fixture(scope="module")
-def shared(words: list[str]) -> Iterator[RunningNode]:
-    """One node for all tests that leave it well."""
-    with running_node(words, "--workers", "2", "--probe-seconds", "1", "--stuck-seconds", "4") as running:
-        yield running
-
-
-@pytest.fixture
-def node(shared: RunningNode) -> Iterator[RunningNode]:
-    """The shared node, ready before and after the test."""
-    assert shared.ready()
-    yield shared
-    until(shared.ready, READY_AGAIN_SECONDS, "ready after the test")
-    assert len(shared.workers()) == 2
 
 
 def slow_picture() -> bytes:
@@ -59,78 +38,6 @@ def slow_picture() -> bytes:
 def gone(processes: list[psutil.Process]) -> bool:
     """Tell whether all of them have ended."""
     return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
-
-
-@needs_haproxy
-def test_a_stuck_worker_makes_the_node_unready_and_is_replaced(node: RunningNode) -> None:
-    """A stopped worker turns /ready to 503 within 10 s, and another worker takes its place."""
-    victim = node.workers()[0]
-    victim.suspend()
-    until(lambda: not node.ready(), 10, "unready")
-    until(node.ready, READY_AGAIN_SECONDS, "ready again")
-    assert victim.pid not in {worker.pid for worker in node.workers()}
-    assert "skylift_stuck_workers 1.0" in httpx.get(node.facts["metrics"], trust_env=False).text
-
-
-@needs_haproxy
-def test_a_killed_worker_fails_no_more_than_what_it_held(node: RunningNode) -> None:
-    """Killing one of two workers costs at most the requests in flight, each answered 503 with Retry-After."""
-    statuses: Counter[int] = Counter()
-    stop = threading.Event()
-    late_failures: list[float] = []
-
-    def ask() -> None:
-        with node.client() as client:
-            while not stop.is_set():
-                answer = client.post(f"/predictions/{NAME}", content=picture(1), headers=PNG)
-                statuses[answer.status_code] += 1
-                if answer.status_code != 200:
-                    assert answer.status_code == 503, answer.text
-                    assert answer.headers["retry-after"] == "1"
-                    assert "worker died" in answer.json()["error"]
-                    late_failures.append(time.monotonic())
-
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask) for _ in range(4)]
-        until(lambda: statuses[200] > 20, 30, "traffic")
-        killed = time.monotonic()
-        node.workers()[0].kill()
-        until(lambda: not node.ready(), 10, "unready")
-        until(node.ready, READY_AGAIN_SECONDS, "ready again")
-        stop.set()
-        for one in asking:
-            one.result()
-    assert sum(statuses.values()) - statuses[200] <= 4
-    assert set(statuses) <= {200, 503}
-    assert all(failed - killed < 2 for failed in late_failures)
-
-
-@needs_haproxy
-def test_a_dead_model_server_is_started_again(node: RunningNode) -> None:
-    """Without TorchServe the front answers 503 by itself; the new one is proven before it gets requests."""
-    java = next(p for p in node.family() if "org.pytorch.serve.ModelServer" in p.cmdline())
-    java.kill()
-    with node.client() as client:
-        until(lambda: client.get("/ready").status_code == 503, 10, "unready")
-        answer = client.post(f"/predictions/{NAME}", content=picture(0), headers=PNG)
-        assert answer.status_code == 503
-        assert answer.headers["retry-after"] == "1"
-        assert "error" in answer.json()
-    until(node.ready, READY_AGAIN_SECONDS, "ready again")
-    assert (
-        'skylift_restarts{process="torchserve"} 1.0' in httpx.get(node.facts["metrics"], trust_env=False).text
-    )
-
-
-@needs_haproxy
-def test_a_dead_front_is_started_again_on_its_port(node: RunningNode) -> None:
-    """The port stays open while HAProxy is away: a request that comes then is answered, late but right."""
-    front = next(p for p in node.family() if p.name() == "haproxy")
-    front.kill()
-    with node.client() as client:
-        answer = client.post(f"/predictions/{NAME}", content=picture(0), headers=PNG)
-        assert answer.status_code in (200, 503)
-    until(node.ready, READY_AGAIN_SECONDS, "ready again")
 
 
 @needs_haproxy
