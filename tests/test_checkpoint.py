@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from obstore.exceptions import PermissionDeniedError
 from torch import Tensor, nn
 
 from model_code import store
@@ -264,6 +265,23 @@ def test_large_checkpoints_lie_in_parts(tmp_path: Path, monkeypatch: pytest.Monk
     parts = list(tmp_path.glob("checkpoints/step-000000002/shard-*"))
     assert len(parts) > 2
     assert restored(tmp_path.as_uri(), *trained(0))[0]["step"] == 2
+
+
+def test_who_may_not_delete_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the role forbids deleting, old checkpoints stay, one line says so, and saving goes on."""
+
+    def denied(uri: str) -> None:
+        raise PermissionDeniedError(f"{uri}: not authorized to perform s3:DeleteObject\n\nDebug source: ...")
+
+    monkeypatch.setattr(store, "delete", denied)
+    saved(tmp_path.as_uri(), 1, 2, 3, 4, keep=1)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("warning: old checkpoints stay in ")
+    assert said[0].endswith("s3:DeleteObject; delete them by hand")
+    assert steps_left(tmp_path) == [1, 2, 3, 4]
 
 
 def test_checkpoints_live_in_a_bucket_too(bucket: str) -> None:

@@ -109,3 +109,15 @@ def test_other_schemes_are_refused() -> None:
     """A URI that is neither file nor s3 is an input error that names it."""
     with pytest.raises(InputError, match=r"uri must start with file:// or s3://BUCKET, got `ftp://x/y`"):
         store.read("ftp://x/y")
+
+
+def test_what_is_deleted_is_gone_and_its_neighbours_stay(root: str) -> None:
+    """One object, or all below a folder's name (not those below a longer name); none there is fine."""
+    for name in ("one/a", "one/below/b", "one/c", "one-more/a"):
+        store.write(store.join(root, name), b"x")
+    store.delete(store.join(root, "one", "c"))
+    assert store.names(store.join(root, "one")) == ["a", "below"]
+    store.delete_folder(store.join(root, "one"))
+    assert store.names(root) == ["one-more"]
+    store.delete(store.join(root, "one", "a"))
+    store.delete_folder(store.join(root, "one"))
