@@ -157,7 +157,6 @@ class Loop:
             if saving or self.replicas.due(self.step):
                 self.replicas.check(self.step)
             if measuring:
-                self.marks.at(self.step, "measure")
                 value = self._evaluate()
                 bar.say(f"step {self.step}/{self.steps}: validation {self.job.task.metric_name} {value:.4f}")
                 if metrics:
@@ -249,6 +248,7 @@ class Loop:
         self.replicas.hear(heard)
 
     def _measure(self, split: str) -> float:
+        self.marks.at(self.step, "measure")
         with autocast(self.train.precision, self.device):
             return self.job.task.evaluate(
                 unwrapped(self.model),
