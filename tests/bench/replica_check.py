@@ -60,8 +60,8 @@ def main() -> None:
             if world.leads:
                 sys.stdout.write(
                     f"{recipe}: {size:,} parameters, a step {1e3 * step:.1f} ms; hashing its gradients "
-                    f"{1e3 * own:.2f} ms = {100 * own / step:.2f} %; a comparison {1e3 * check:.2f} ms = {100 * check / step:.2f} %, "
-                    f"every {EVERY} steps {100 * check / step / EVERY:.4f} %\n"
+                    f"{1e3 * own:.2f} ms = {100 * own / step:.2f} %; a comparison {1e3 * check:.2f} ms = "
+                    f"{100 * check / step:.2f} %, every {EVERY} steps {100 * check / step / EVERY:.4f} %\n"
                 )
 
 
