@@ -156,7 +156,6 @@ class Loop:
             if comparing:
                 self.replicas.check(self.step)
             if measuring:
-                self.marks.at(self.step, "measure")
                 value = self._evaluate()
                 bar.say(f"step {self.step}/{self.steps}: validation {self.job.task.metric_name} {value:.4f}")
                 if metrics:
@@ -268,6 +267,7 @@ class Loop:
             metrics.row(heard.step, "train", loss=heard.loss, learning_rate=rate, samples_per_s=speed)
 
     def _measure(self, split: str) -> float:
+        self.marks.at(self.step, "measure")
         with autocast(self.train.precision, self.device):
             return self.job.task.evaluate(
                 unwrapped(self.model),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -203,6 +204,14 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def until(state: Callable[[], object]) -> None:
+    """Wait for a state."""
+    deadline = time.monotonic() + ENDS_WITHIN
+    while not state():
+        assert time.monotonic() < deadline, "not within the deadline"
+        time.sleep(0.05)
 
 
 @cache
