@@ -66,9 +66,10 @@ class RunningNode:
             socket.create_connection((address.hostname or "", address.port or 0), timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=address.hostname) as connection,
         ):
-            connection.sendall(request)
             connection.settimeout(2)
             answer = b""
+            with contextlib.suppress(ConnectionError, ssl.SSLError):  # it may be refused before all of it is sent
+                connection.sendall(request)
             with contextlib.suppress(TimeoutError, ssl.SSLError, ConnectionError):
                 while part := connection.recv(65536):
                     answer += part
