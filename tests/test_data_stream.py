@@ -59,7 +59,7 @@ def test_the_global_stream_is_the_same_for_every_number_of_ranks(data: str, pool
 
 
 def test_the_digest_tells_which_samples_came(data: str) -> None:
-    """The ranks' digests add up to one number for every number of ranks, and to another if a batch is lost or doubled."""
+    """The ranks' digests add up to one number for any number of ranks, to another if a batch is lost or doubled."""
 
     def digest(world_size: int, steps: int) -> int:
         ranks = streams(data, world_size)
