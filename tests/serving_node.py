@@ -68,7 +68,8 @@ class RunningNode:
         ):
             connection.settimeout(2)
             answer = b""
-            with contextlib.suppress(ConnectionError, ssl.SSLError):  # it may be refused before all of it is sent
+            # It may be refused before all of it is sent.
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 connection.sendall(request)
             with contextlib.suppress(TimeoutError, ssl.SSLError, ConnectionError):
                 while part := connection.recv(65536):
