@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from obstore.exceptions import BaseError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -73,11 +74,21 @@ def save_trained(run: str, weights: dict[str, Tensor], facts: dict[str, Any]) ->
         run: the run's URI.
         weights: whole state dict on the CPU; a tensor that several names share is stored once.
         facts: run_id, family, world_size, metric_name, metric, steps, seconds and what else is worth knowing.
+
+    Raises:
+        RunFailedError: they cannot be written; the last checkpoint holds them.
     """
     content = save(unshared(weights))
-    store.write(store.join(run, WEIGHTS), content)
     result = {**facts, "model_sha256": hashlib.sha256(content).hexdigest(), "model_bytes": len(content)}
-    store.write(store.join(run, RESULT), (json.dumps(result, indent=2) + "\n").encode())
+    try:
+        store.write(store.join(run, WEIGHTS), content)
+        store.write(store.join(run, RESULT), (json.dumps(result, indent=2) + "\n").encode())
+    except (OSError, BaseError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise RunFailedError(
+            f"the trained weights cannot be written to {run}: {reason}; make room or give access, then start the "
+            "same command again: it goes on after its last checkpoint"
+        ) from None
     return result
 
 

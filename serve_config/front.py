@@ -16,7 +16,7 @@ from pathlib import Path
 
 from serve_config.errors import InputError
 from serve_config.hold import Hold
-from serve_config.processes import Child
+from serve_config.processes import Child, log
 from serve_config.render import Plan, render_haproxy
 
 BACKLOG = 1024
@@ -24,6 +24,9 @@ BACKLOG = 1024
 
 POLL_SECONDS = 0.02
 """Between two tries to reach a front that is starting, and two looks at a server that drains."""
+
+SECONDS_OF = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+"""Of the units in which HAProxy tells ages."""
 
 OLDEST_HAPROXY = (2, 5)
 """Older ones cannot look into an answer's body (`http-response wait-for-body`)."""
@@ -134,6 +137,18 @@ class Front:
             await asyncio.sleep(POLL_SECONDS)
         return True
 
+    async def break_off(self, server: str, seconds: float) -> None:
+        """End the requests that a server has had for longer than so many seconds: it has lost them."""
+        try:
+            sessions = sessions_of(await self._admin("show sess"), server)
+            for session in [one for one, age in sessions.items() if age > seconds]:
+                await self._admin(f"shutdown session {session}")
+                log(
+                    f"a request that {server} had for {sessions[session]} s was lost with a worker: broken off"
+                )
+        except (FileNotFoundError, ConnectionError):
+            return  # the front is away, and its connections with it
+
     async def stop(self, child: Child, seconds: float) -> bool:
         """Take no more connections, finish what is in flight; return whether that was done in time."""
         child.signal(signal.SIGUSR1)
@@ -171,3 +186,15 @@ class Front:
         answer = (await reader.read()).decode().strip()
         writer.close()
         return answer
+
+
+def sessions_of(shown: str, server: str) -> dict[str, int]:
+    """Return the age in seconds of every session that a server has, by its id, from HAProxy's `show sess`."""
+    ages: dict[str, int] = {}
+    for line in shown.splitlines():
+        session, _, words = line.partition(": ")
+        facts = dict(word.split("=", 1) for word in words.split() if "=" in word)
+        if facts.get("be") == "torchserve" and facts.get("srv") == server:
+            parts = re.findall(r"([0-9]+)([dhms])", facts["age"])
+            ages[session] = sum(int(count) * SECONDS_OF[unit] for count, unit in parts)
+    return ages

@@ -44,6 +44,8 @@ class Health:
         workers: int,
         stuck_seconds: float,
         serving: Callable[[bool], Coroutine[Any, Any, None]] | None = None,
+        lost: Callable[[float], Coroutine[Any, Any, None]] | None = None,
+        queue_seconds: float = 0.0,
     ) -> None:
         """Know nothing yet.
 
@@ -53,9 +55,12 @@ class Health:
             workers: how many there must be.
             stuck_seconds: a worker without a pulse for so long is stuck.
             serving: told whether requests may come: not while the last worker is being started again.
+            lost: told that what has waited for so many seconds gets no answer any more: a worker died with it.
+            queue_seconds: how long a request may have waited elsewhere before it reached the model server.
         """
         self._server, self._golden, self._stuck_seconds = server, golden, stuck_seconds
-        self._serving = serving
+        self._serving, self._lost, self._queue_seconds = serving, lost, queue_seconds
+        self._died: float | None = None
         self._next = itertools.cycle(golden)
         self._patience = 1.0
         self._workers: list[Worker] = []
@@ -146,7 +151,13 @@ class Health:
                     await self._serving(False)
                     await self._until_any_worker()
                     await self._serving(self.proven)
-                await self._probe_workers()
+                # TorchServe forgets the requests of a batch whose worker dies while it fills. Its queue is first in,
+                # first out: once all workers have answered later requests, earlier ones never will be.
+                died, begun = self._died, time.monotonic()
+                every = await self._probe_workers()
+                if self._lost and died is not None and every and begun > died + self._queue_seconds:
+                    self._died = None
+                    await self._lost(time.monotonic() - died)
                 self._replace_stuck()
             await asyncio.sleep(seconds)
 
@@ -174,33 +185,40 @@ class Health:
             await self._look()
 
     async def _look(self) -> None:
+        before = {worker.pid for worker in self._workers}
         try:
             self._workers = await self._server.workers()
             self._unseen = None
+            if before - {worker.pid for worker in self._workers}:
+                self._died = time.monotonic()
         except httpx.HTTPError as error:
             self._unseen = f"the model server does not answer ({type(error).__name__})"
 
-    async def _probe_workers(self) -> None:
-        """Send golden requests until each worker had one; idle ones take turns, busy ones pulse by themselves."""
+    async def _probe_workers(self) -> bool:
+        """Send golden requests until each worker had one; idle ones take turns, busy ones pulse by themselves.
+
+        Return whether each has answered.
+        """
         unseen = {worker.pid for worker in self._workers}
         for _ in range(2 * len(self._workers)):
             golden, sent = next(self._next), time.monotonic()
             try:
                 answer = await self._server.predict(golden.body, golden.content_type, self._patience)
             except httpx.HTTPError:
-                return  # stuck or overloaded: the pulses tell which
+                return False  # stuck or overloaded: the pulses tell which
             self.last_probe_seconds = time.monotonic() - sent
             worker = answer.headers.get("x-skylift-worker")
             if worker is None:
-                return  # TorchServe's own word (a full queue, a worker that died): it says nothing of the model
+                return False  # TorchServe's own word (a full queue, a worker that died), none of the model
             if wrong := difference(golden, answer.status_code, answer.content):
                 self._wrong = f"a golden answer is wrong: {wrong}"
                 log(self._wrong)
-                return
+                return False
             self._wrong = None
             unseen.discard(int(worker))
             if not unseen:
-                return
+                return True
+        return False
 
     def _stuck(self) -> list[Worker]:
         now = time.time()

@@ -36,7 +36,13 @@ class Slot:
         self._server = TorchServe(plan, place, release, threads=threads, heap_mb=heap)
         golden, stuck = golden_requests(release.model), settings.stuck_seconds
         self.health = Health(
-            self._server, golden, workers=plan.workers, stuck_seconds=stuck, serving=self._let_in
+            self._server,
+            golden,
+            workers=plan.workers,
+            stuck_seconds=stuck,
+            serving=self._let_in,
+            lost=lambda seconds: front.break_off(place.server, seconds),
+            queue_seconds=settings.queue_seconds,
         )
         """Of the model server."""
         self.kept = Kept("torchserve", self._server.start, started=self._prove, ended=self._unproven)

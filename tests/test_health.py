@@ -30,12 +30,13 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.pids = [os.getpid(), os.getppid()]
+        self.answering: list[int] = []  # all
         self.loaded = [True, True]
         self.answer: Any = ANSWER
         self.status = 200
         self.own = True
         self.down = self.full = False
-        self.ages = dict.fromkeys(self.pids, 0.0)
+        self.ages = dict.fromkeys([*self.pids, 1], 0.0)
         self.ticks = 0
         self.sent = 0
 
@@ -52,7 +53,8 @@ class FakeServer:
         if self.full:
             raise httpx.ReadTimeout("full")
         self.sent += 1
-        headers = {"x-skylift-worker": str(self.pids[self.sent % 2])} if self.own else {}
+        answering = self.answering or self.pids
+        headers = {"x-skylift-worker": str(answering[self.sent % len(answering)])} if self.own else {}
         return httpx.Response(self.status, json=self.answer, headers=headers)
 
     def pulse_age(self, pid: int, now: float) -> float:  # noqa: ARG002 - as the real one
@@ -230,3 +232,54 @@ def test_differences_from_the_golden_answer(status: int, found: Any, words: str 
     """Labels must be equal and numbers within 0.001; what differs is named."""
     difference_found = difference(GOLDEN, status, json.dumps(found).encode())
     assert (difference_found is None) if words is None else (words in (difference_found or ""))
+
+
+def watched(
+    queue_seconds: float, rounds: int, change: dict[int, list[int]], answers: list[int]
+) -> list[float]:
+    """Watch a server whose workers change before some rounds; return what was told to be lost, and when.
+
+    Args:
+        queue_seconds: how long a request may have waited elsewhere.
+        rounds: how many to watch.
+        change: number of a round -> the workers from then on.
+        answers: the workers that answer golden requests.
+    """
+    server, lost = FakeServer(), []
+
+    async def tell(seconds: float) -> None:
+        lost.append(seconds)
+
+    health = Health(
+        cast("TorchServe", server),
+        [GOLDEN],
+        workers=2,
+        stuck_seconds=8,
+        lost=tell,
+        queue_seconds=queue_seconds,
+    )
+
+    async def watch() -> None:
+        await health.prove(time.monotonic() + 5)
+        for number in range(rounds):
+            server.pids = change.get(number, server.pids)
+            server.answering = answers
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(health.watch(60), 0.02)
+
+    asyncio.run(watch())
+    return lost
+
+
+def test_requests_that_died_with_a_worker_are_told_once_all_workers_have_answered_later_ones() -> None:
+    """A new worker means that an old one died: after a whole round, what is older than its death is lost, once."""
+    old, new = os.getpid(), os.getppid()
+    assert len(watched(0, 3, {1: [old, 1]}, [old, 1])) == 1
+    assert watched(0, 3, {}, [old, new]) == []
+
+
+def test_nothing_is_lost_while_a_worker_may_still_answer_it() -> None:
+    """Neither while one of them has answered nothing since, nor while requests may come from the front's queue."""
+    old = os.getpid()
+    assert watched(0, 3, {1: [old, 1]}, [old]) == []
+    assert watched(60, 3, {1: [old, 1]}, [old, 1]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import math
@@ -15,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from model_code import tokenizer
+from model_code import store, tokenizer
 from model_code.config import TrainConfig
 from model_code.data.index import load_index, load_tokenizer
 from model_code.data.read import ShardReader, read_all
@@ -276,3 +277,23 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="must not exceed this machine's 1 GPUs, got 2"):
         choose_device(World(world_size=2, local_world_size=2, launched=True))
+
+
+def test_weights_that_cannot_be_written_are_one_line(
+    digits: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk without room for them ends the run with the next step; with room, the same command finishes it."""
+    words = ["--recipe", mlp_recipe(tmp_path / "own"), "--data", digits, "--runs", str(tmp_path)]
+    write = store.write
+
+    def full(uri: str, content: bytes) -> None:
+        if uri.endswith("/model.safetensors"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(uri, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", full)
+        with pytest.raises(RunFailedError, match=r"No space left on device; make room or give access"):
+            trained_here(capsys, *words, "train.steps=3")
+    result, _ = trained_here(capsys, *words, "train.steps=3")
+    assert result["resumed_from"] == 3
