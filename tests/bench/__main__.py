@@ -16,9 +16,16 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import data_reading
+from tests.bench import data_reading, resilience
 from tests.bench.photographs import write_photographs
-from tests.bench.tables import machine, pipeline_table, reading_table, replace_block, stage_table
+from tests.bench.tables import (
+    machine,
+    pipeline_table,
+    reading_table,
+    replace_block,
+    resilience_table,
+    stage_table,
+)
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -60,7 +67,9 @@ def main() -> None:
     """Measure, write the tables, show them."""
     parser = argparse.ArgumentParser(prog="tests.bench")
     parser.add_argument(
-        "--only", default="", help="one of digits, photographs, ag_news, tinyshakespeare, reading"
+        "--only",
+        default="",
+        help="one of digits, photographs, ag_news, tinyshakespeare, reading, resilience",
     )
     only = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="skylift-bench-") as temporary:
@@ -70,6 +79,8 @@ def main() -> None:
                 record(name, run_pipeline(name, words, folder / "out" / name))
     if only in ("", "reading"):
         record("reading", data_reading.measure())
+    if only in ("", "resilience"):
+        record("resilience", resilience.measure())
     text = tables()
     (ROOT / "tests" / "bench" / "RESULTS.md").write_text(f"# Measured\n\n{text}\n")
     readme = ROOT / "README.md"
@@ -86,14 +97,17 @@ def record(name: str, measured: dict[str, Any]) -> None:
 
 def tables() -> str:
     """Return the tables of all that is kept, and on what it was measured."""
-    names = ("digits", "photographs", "ag_news", "tinyshakespeare", "reading")
+    names = ("digits", "photographs", "ag_news", "tinyshakespeare", "reading", "resilience")
     kept = {
         n: json.loads((RESULTS / f"{n}.json").read_text()) for n in names if (RESULTS / f"{n}.json").exists()
     }
     machines = "\n".join(sorted({row["machine"] for row in kept.values()}))
-    results = {name: row["measured"] for name, row in kept.items() if name != "reading"}
+    results = {name: row["measured"] for name, row in kept.items() if name in names[:4]}
     parts = [machines, pipeline_table(results), stage_table(results)]
-    return "\n\n".join(parts + ([reading_table(kept["reading"]["measured"])] if "reading" in kept else []))
+    for name, table in (("reading", reading_table), ("resilience", resilience_table)):
+        if name in kept:
+            parts.append(table(kept[name]["measured"]))
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Steps and comparisons take turns in one process, so that whatever else the machi
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
@@ -38,8 +39,9 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print one row a network."""
+    """Print one JSON object: what a step, the hash of its gradients and a comparison take, by network."""
     world = read_environment()
+    found: dict[str, dict[str, float]] = {}
     device = choose_device(world)
     with process_group(world, device), tempfile.TemporaryDirectory(prefix="skylift-bench-") as temporary:
         folder = Path(from_leader(lambda: temporary.encode()).decode())
@@ -56,13 +58,14 @@ def main() -> None:
                 hashed.append(timed(lambda loop=loop: bits_hash(loop.model.parameters())))  # type: ignore[misc]
             loop.close()
             step, check, own = median(steps), median(checks), median(hashed)
-            size = sum(parameter.numel() for parameter in loop.model.parameters())
-            if world.leads:
-                sys.stdout.write(
-                    f"{recipe}: {size:,} parameters, a step {1e3 * step:.1f} ms; hashing its gradients "
-                    f"{1e3 * own:.2f} ms = {100 * own / step:.2f} %; a comparison {1e3 * check:.2f} ms = "
-                    f"{100 * check / step:.2f} %, every {EVERY} steps {100 * check / step / EVERY:.4f} %\n"
-                )
+            found[recipe] = {
+                "parameters": sum(parameter.numel() for parameter in loop.model.parameters()),
+                "step_ms": round(1e3 * step, 1),
+                "hash_share": round(own / step, 5),
+                "comparison_share": round(check / step / EVERY, 6),
+            }
+    if world.leads:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

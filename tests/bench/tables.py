@@ -78,6 +78,30 @@ def reading_table(measured: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def resilience_table(measured: dict[str, Any]) -> str:
+    """Return what checkpoints, comparisons and batches cost."""
+    saved, batch = measured["checkpoint"], measured["batch"]
+    rows = [
+        "| being hard to break costs | 2 processes |",
+        "|---|---|",
+        f"| a checkpoint of {saved['megabytes']:.0f} MB stops training, asynchronous (as it is) | "
+        f"{saved['async_call_ms']:.0f} ms = {saved['async_call_steps']:.1f} steps |",
+        f"| the same, waited for | {saved['sync_call_ms']:.0f} ms = {saved['sync_call_steps']:.1f} steps |",
+        f"| added to 20 steps on the same two cores, asynchronous / waited for | "
+        f"{saved['async_added_ms']:.0f} / {saved['sync_added_ms']:.0f} ms |",
+    ]
+    for recipe, found in measured["replicas"].items():
+        rows.append(
+            f"| {recipe}, {found['parameters']:,} parameters: hashing each step's gradients, comparing replicas | "
+            f"{found['hash_share']:.2%}, {found['comparison_share']:.3%} of a step |"
+        )
+    rows.append(
+        f"| batch prediction, 1 process and 2 | {batch['one_rank_samples_per_s']:,.0f} and "
+        f"{batch['two_ranks_samples_per_s']:,.0f} samples/s ({batch['ratio']:.2f}x) |"
+    )
+    return "\n".join(rows)
+
+
 def replace_block(text: str, block: str, begins: str = BEGIN, ends: str = END) -> str:
     """Return a text whose part between the markers is the block."""
     before, begin, rest = text.partition(begins)
