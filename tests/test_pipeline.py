@@ -208,7 +208,8 @@ QUICK = (
 def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
     """A folder per class of real cuts in seven modes trains, is released and serves."""
     folder = write_photographs(tmp_path / "photographs", per_class=30)
-    result = checked(pipeline(tmp_path / "out", "--data", f"images:{folder}", "train.steps=40", *QUICK))
+    words = ["--data", f"images:{folder}", "train.steps=40", *QUICK, "compress.distill=false"]
+    result = checked(pipeline(tmp_path / "out", *words))
     assert result["serving"]["accuracy"] >= 0.5
 
 
@@ -218,8 +219,10 @@ def test_texts_of_a_table(tmp_path: Path) -> None:
     source = SHARED_DATA / "ag_news_test.csv"
     if not source.exists():
         pytest.skip(f"{source} is not there")
-    words = ["--recipe", "bert", "--data", f"text:{source}", "train.steps=120", "compress.tolerance=0.9"]
-    result = checked(pipeline(tmp_path, *words, *QUICK, "compress.distill=false", "compress.prune="))
+    part = tmp_path / "news.csv"
+    part.write_text("".join(source.read_text().splitlines(keepends=True)[:3000]))
+    words = ["--recipe", "bert", "--data", f"text:{part}", "train.steps=120", "compress.tolerance=0.9"]
+    result = checked(pipeline(tmp_path / "out", *words, *QUICK, "compress.distill=false", "compress.prune="))
     assert result["serving"]["accuracy"] > 0.5
 
 
@@ -230,7 +233,7 @@ def test_a_language_model_of_a_book(tmp_path: Path) -> None:
     if not source.exists():
         pytest.skip(f"{source} is not there")
     book = tmp_path / "book.txt"
-    book.write_text(source.read_text()[:150_000])
+    book.write_text(source.read_text()[:60_000])
     words = ["--recipe", "gpt", "--data", f"tokens:{book}", "train.steps=30"]
     result = checked(pipeline(tmp_path / "out", *words, *QUICK, "compress.distill=false", "compress.prune="))
     assert result["train"]["metric_name"] == "bits_per_byte"

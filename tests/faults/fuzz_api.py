@@ -181,9 +181,9 @@ def restarts(node: RunningNode) -> list[str]:
 PROMISE = "no 5xx, no worker death, no leak, JSON errors"
 FAULTS = (
     Fault(
-        name="1,500 strange requests to the API",
+        name="500 strange requests to the API",
         promise=PROMISE,
-        inject=lambda _: fuzz(1500, seed=1),
+        inject=lambda _: fuzz(500, seed=1),
         times=1,
     ),
     Fault(
