@@ -187,9 +187,9 @@ FAULTS = (
         times=1,
     ),
     Fault(
-        name="10,000 strange requests to the API",
+        name="5,000 strange requests to the API",
         promise=PROMISE,
-        inject=lambda _: fuzz(10_000, seed=2),
+        inject=lambda _: fuzz(5000, seed=2),
         times=1,
         quick=False,
     ),
