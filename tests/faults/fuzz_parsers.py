@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faults.fault import Fault, Seen
 
 ROOT = Path(__file__).parents[2]
-PASSING = re.compile(r"(\d+) passing examples, (\d+) failing examples")
+PASSING = re.compile(r"(\d+)\s+passing(?:\s+examples)?,\s+(\d+)\s+failing")
 GROUPS = {
     "test_index.py": ("indexes and shards", "read as written, or refused by name"),
     "test_config.py": ("configs, settings, recipes", "read as written, or refused by name"),
