@@ -46,6 +46,6 @@ def _fault(report: Any) -> str:  # noqa: ANN401 - any JSON
         return ""
     try:
         model_card(report)
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:  # any field, any type
         return f"does not say what the gate measured ({error!r})"
     return "" if NAME.fullmatch(str(report["chosen"])) else f"must name a candidate, got {report['chosen']!r}"

@@ -252,6 +252,7 @@ WHOLE = {**REPORT, "mar_sha256": "0" * 64}
 
 @given(altered(WHOLE).map(lambda value: json.dumps(value).encode()) | hostile)
 @example(json.dumps({**WHOLE, "name": "../../elsewhere"}).encode())
+@example(json.dumps({**WHOLE, "metric_name": None}).encode())
 @example(json.dumps({**WHOLE, "chosen": "../elsewhere"}).encode())
 @example(json.dumps({**WHOLE, "chosen": "no such candidate"}).encode())
 @example(json.dumps({**WHOLE, "name": MEGABYTES}).encode())
