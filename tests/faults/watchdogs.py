@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
-import psutil
-
 from tests.faults.fault import Fault, Seen
-from tests.faults.watched import alive, command, pids, recipe, started, trained, undisturbed, until
+from tests.faults.watched import pids, recipe, trained, undisturbed
 
 WINDOW = 5  # seconds: long for steps of milliseconds, even on a busy machine
 
@@ -64,24 +61,6 @@ def loops(folder: Path) -> Seen:
     """Let a lone process loop in Python."""
     endless = "exec('while True: pass') if step == 15 and once() else None"
     return hang(folder, ranks=1, culprit=0, before=endless)
-
-
-def launcher_killed(folder: Path) -> Seen:
-    """SIGKILL torchrun: nobody is left who could stop or restart its trainers, which would train on."""
-    name = recipe(folder, before="time.sleep(0.1)")
-    with started(command(name, folder / "runs", "--run-id", "run", "train.steps=100000")) as launcher:
-        try:
-            until(lambda: list(folder.glob("runs/run/checkpoints/*/manifest.json")))
-            killed = time.monotonic()
-            launcher.kill()
-            until(lambda: not any(map(alive, pids(folder))))
-            seconds = time.monotonic() - killed
-        finally:
-            for pid in filter(alive, pids(folder)):
-                psutil.Process(pid).kill()
-        _, said = launcher.communicate()
-    assert "error: torchrun is gone; this trainer ends, too" in said
-    return Seen(what="both trainers ended by themselves", recovery_seconds=seconds)
 
 
 def straggler(folder: Path) -> Seen:
@@ -179,13 +158,6 @@ FAULTS = (
         promise="named within 1.25 windows, ended",
         inject=loops,
         times=3,
-    ),
-    Fault(
-        name="SIGKILL of torchrun alone",
-        promise="its trainers end, too",
-        inject=launcher_killed,
-        times=3,
-        quick=False,
     ),
     Fault(name="a rank slowed 2x", promise="named, the other never", inject=straggler, times=20),
     Fault(
