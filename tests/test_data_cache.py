@@ -12,16 +12,14 @@ from model_code.data.index import Shard
 from model_code.data.read import ShardReader
 from model_code.errors import InputError
 from tests.data_sets import ids_of, write_blocks
-from tests.faults.caches import why_not
 from tests.faults.fault import Fault
-from tests.faults.together_cache import FAULTS, NEEDS
+from tests.faults.together_cache import FAULTS
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.quick], ids=lambda fault: fault.name)
 def test_fault(fault: Fault, tmp_path: Path) -> None:
     """One injection keeps its promise."""
-    needed = NEEDS.get(fault.name, ())
-    if needed and (reason := why_not(*needed)):
+    if reason := fault.why_not():
         pytest.skip(reason)
     fault.inject(tmp_path)
 

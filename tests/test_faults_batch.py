@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.batch import FAULTS, NEEDS
-from tests.faults.caches import why_not
+from tests.faults.batch import FAULTS
 from tests.faults.fault import Fault
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.quick], ids=lambda fault: fault.name)
 def test_fault(fault: Fault, tmp_path: Path) -> None:
     """One injection keeps its promise."""
-    needed = NEEDS.get(fault.name, ())
-    if needed and (reason := why_not(*needed)):
+    if reason := fault.why_not():
         pytest.skip(reason)
     fault.inject(tmp_path)

@@ -38,7 +38,7 @@ def main() -> int:
     asked = parser.parse_args()
     kept = True
     for area in (asked.area,) if asked.area else AREAS:
-        chosen = [fault for fault in faults(area) if asked.only in fault.name]
+        chosen = [fault for fault in faults(area) if asked.only in fault.name and possible(fault)]
         rows = [injected(fault, asked.times or fault.times) for fault in chosen]
         if rows:
             record(area, rows)
@@ -55,6 +55,13 @@ def faults(area: str) -> tuple[Fault, ...]:
     """Return the faults of an area."""
     found: tuple[Fault, ...] = import_module(f"tests.faults.{area}").FAULTS
     return found
+
+
+def possible(fault: Fault) -> bool:
+    """Tell whether a fault can be injected on this machine; say why where it cannot."""
+    if reason := fault.why_not():
+        console.print(f"{fault.name} is left out: {reason}", highlight=False, markup=False)
+    return not reason
 
 
 def injected(fault: Fault, times: int) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from tests.faults.batches import (
     start,
     wait_for_parts,
 )
-from tests.faults.caches import OWN_MOUNTS
-from tests.faults.fault import Fault, Seen
+from tests.faults.fault import OWN_MOUNTS, Fault, Seen
 
 
 def one_rank_killed(folder: Path) -> Seen:
@@ -146,13 +145,20 @@ FAULTS = (
         inject=damaged_parts,
         times=5,
     ),
-    Fault(name="batch: output's disk full", promise="exit 1, parts kept, goes on", inject=full_disk, times=5),
+    Fault(
+        name="batch: output's disk full",
+        promise="exit 1, parts kept, goes on",
+        inject=full_disk,
+        times=5,
+        needs=OWN_MOUNTS,
+    ),
     Fault(
         name="batch: output's disk full, two ranks",
         promise="exit 1, one line, parts kept, goes on",
         inject=partial(full_disk, ranks=2),
         times=3,
         quick=False,
+        needs=OWN_MOUNTS,
     ),
     Fault(
         name="batch: two jobs of one key at once",
@@ -161,5 +167,3 @@ FAULTS = (
         times=5,
     ),
 )
-NEEDS = {fault.name: OWN_MOUNTS for fault in FAULTS if "disk full" in fault.name}
-"""Faults that need a process to be isolated in a way that some machines forbid."""

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from tests.data_sets import write_blocks
@@ -16,18 +15,6 @@ from tests.data_sets import write_blocks
 ROOT = Path(__file__).parents[2]
 SHARDS, ROWS = 12, 400
 """Of the data set: each shard has ROWS blocks of 129 tokens, about 100 kB that do not compress."""
-
-UNPRIVILEGED = ("unshare", "--user")
-"""Runs a command without root's right to read and write every file."""
-OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
-"""Runs a command that may mount a small disk which nobody else sees."""
-
-
-@cache
-def why_not(*isolation: str) -> str:
-    """Return why this machine does not isolate a process so, empty where it does."""
-    done = subprocess.run([*isolation, "true"], capture_output=True, text=True, check=False)
-    return done.stderr.strip()
 
 
 @dataclass(frozen=True, kw_only=True)

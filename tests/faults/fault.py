@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+UNPRIVILEGED = ("unshare", "--user")
+"""Runs a command without root's right to read and write every file."""
+OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
+"""Runs a command that may mount a small disk which nobody else sees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +37,12 @@ class Fault:
     """Injections of `python -m tests.faults`; the test suite makes one."""
     quick: bool = True
     """Whether the test suite makes one, too; False for what takes minutes and has a shorter relative there."""
+    needs: tuple[str, ...] = ()
+    """What the fault starts its processes by, if some machines forbid it: it is left out there."""
+
+    def why_not(self) -> str:
+        """Return why this machine cannot be broken so, empty where it can."""
+        if not self.needs:
+            return ""
+        done = subprocess.run([*self.needs, "true"], capture_output=True, text=True, check=False)
+        return "" if done.returncode == 0 else f"{self.needs[0]} is forbidden here: {done.stderr.strip()}"

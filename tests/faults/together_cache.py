@@ -11,10 +11,8 @@ import time
 from pathlib import Path
 
 from tests.faults.caches import (
-    OWN_MOUNTS,
     ROOT,
     SHARDS,
-    UNPRIVILEGED,
     Data,
     begin,
     held_bytes,
@@ -23,7 +21,7 @@ from tests.faults.caches import (
     reading,
     start_reader,
 )
-from tests.faults.fault import Fault, Seen
+from tests.faults.fault import OWN_MOUNTS, UNPRIVILEGED, Fault, Seen
 
 HOLD_THE_LOCK = """
 import signal, sys
@@ -179,16 +177,25 @@ FAULTS = (
         inject=killed_with_the_lock,
         times=10,
     ),
-    Fault(name="cache disk full", promise="reading goes on, said once", inject=full_disk, times=5),
     Fault(
-        name="cache folder forbidden", promise="reading goes on, said once", inject=forbidden_folder, times=3
+        name="cache disk full",
+        promise="reading goes on, said once",
+        inject=full_disk,
+        times=5,
+        needs=OWN_MOUNTS,
+    ),
+    Fault(
+        name="cache folder forbidden",
+        promise="reading goes on, said once",
+        inject=forbidden_folder,
+        times=3,
+        needs=UNPRIVILEGED,
     ),
     Fault(
         name="cache files flipped, cut, empty, replaced, forbidden",
         promise="fetched again, said",
         inject=damaged_files,
+        needs=UNPRIVILEGED,
         times=5,
     ),
 )
-NEEDS = {"cache disk full": OWN_MOUNTS, FAULTS[-1].name: UNPRIVILEGED, "cache folder forbidden": UNPRIVILEGED}
-"""Faults that need a process to be isolated in a way that some machines forbid."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults import trainings
-from tests.faults.fault import Fault, Seen
+from tests.faults.fault import OWN_MOUNTS, Fault, Seen
 from tests.faults.other_worlds import another_number_of_ranks
 from tests.runs import result_of
 
@@ -95,9 +95,7 @@ def disk_full(folder: Path) -> Seen:
     disk, out = folder / "disk", folder / "out"
     disk.mkdir()
     script = 'mount -t tmpfs -o size=16m tmpfs "$0" && "$@"; code=$?; cp -r "$0" "$0/../out"; exit $code'
-    process = trainings.start(
-        disk, before=("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(disk))
-    )
+    process = trainings.start(disk, before=(*OWN_MOUNTS, "sh", "-c", script, str(disk)))
     seen_from_here = Path(f"/proc/{process.pid}/root{disk}")  # the mount is the process's own
     trainings.wait_for_checkpoints(seen_from_here, process, 2)
     ballast = seen_from_here / "ballast"
@@ -160,7 +158,13 @@ FAULTS = (
         inject=byte_flipped,
         times=3,
     ),
-    Fault(name="disk full while saving", promise=f"the run goes on; {PROMISE}", inject=disk_full, times=3),
+    Fault(
+        name="disk full while saving",
+        promise=f"the run goes on; {PROMISE}",
+        inject=disk_full,
+        times=3,
+        needs=OWN_MOUNTS,
+    ),
     Fault(
         name="resumed by another number of ranks",
         promise="same samples, none lost, none twice; weights equal up to rounding",
