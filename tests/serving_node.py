@@ -84,6 +84,19 @@ class RunningNode:
         """Return TorchServe's worker processes."""
         return [p for p in self.family() if "model_service_worker.py" in " ".join(p.cmdline())]
 
+    def metrics(self) -> str:
+        """Return everybody's metrics, in Prometheus' text format."""
+        return httpx.get(self.facts["metrics"], trust_env=False).text
+
+    def metric(self, series: str) -> float:
+        """Return the value of one series of them, 0 where it is not there (yet).
+
+        Args:
+            series: its name and labels, as it stands in the text.
+        """
+        found = [line for line in self.metrics().splitlines() if line.startswith(f"{series} ")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
     def ready(self) -> bool:
         """Ask the front whether the node is ready."""
         with self.client() as client:

@@ -281,7 +281,7 @@ def test_only_modern_tls_is_spoken(node: RunningNode) -> None:
 @pytest.mark.usefixtures("client")
 def test_one_port_has_everybodys_metrics(node: RunningNode) -> None:
     """TorchServe's, HAProxy's and the supervisor's metrics are on one page."""
-    text = httpx.get(node.facts["metrics"], trust_env=False).text
+    text = node.metrics()
     assert "skylift_ready 1.0" in text
     assert "skylift_workers 2.0" in text
     assert f'skylift_model_info{{name="{NAME}",version="{node.facts["version"]}"}} 1.0' in text

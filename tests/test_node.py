@@ -69,7 +69,7 @@ def test_a_stopped_node_finishes_what_it_has_and_leaves_nothing(words: list[str]
 
 
 def _in_flight(node: RunningNode) -> int:
-    text = httpx.get(node.facts["metrics"], trust_env=False).text
+    text = node.metrics()
     line = next(
         x for x in text.splitlines() if x.startswith('haproxy_backend_current_sessions{proxy="torchserve"}')
     )

@@ -12,8 +12,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlparse
 
-import httpx
-
 from tests.faults import nodes
 from tests.faults.fault import Fault, Seen
 from tests.faults.requests import Request, body, request
@@ -174,8 +172,9 @@ def memory(node: RunningNode) -> dict[int, int]:
 
 def restarts(node: RunningNode) -> list[str]:
     """Return the metric lines of processes that were started again."""
-    text = httpx.get(node.facts["metrics"], trust_env=False).text
-    return [x for x in text.splitlines() if x.startswith("skylift_restarts{") and not x.endswith(" 0.0")]
+    return [
+        x for x in node.metrics().splitlines() if x.startswith("skylift_restarts{") and not x.endswith(" 0.0")
+    ]
 
 
 PROMISE = "no 5xx, no worker death, no leak, JSON errors"

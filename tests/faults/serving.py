@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import psutil
 
 from tests.faults import nodes
@@ -27,9 +26,20 @@ WARM = 300
 """Answers before a fault, so that connections are open and batches are full."""
 
 
-def kill(choose: Callable[[RunningNode], psutil.Process], workers: int, most_failed: int) -> Seen:
-    """Kill a process under load; only requests that were in flight then may fail."""
+def kill(
+    choose: Callable[[RunningNode], psutil.Process], workers: int, most_failed: int, counted: str = ""
+) -> Seen:
+    """Kill a process under load; only requests that were in flight then may fail.
+
+    Args:
+        choose: returns the victim.
+        workers: of the node.
+        most_failed: requests that can be in flight in it.
+        counted: name under which the supervisor counts its restarts; empty: it is TorchServe that restarts it.
+    """
     node = nodes.node(workers)
+    restarts = f'skylift_restarts{{process="{counted}"}}'
+    restarted = node.metric(restarts)
     before = {p.pid for p in node.family()}
     asking = nodes.clients(node)
     with asking.asking(CONNECTIONS):
@@ -38,6 +48,7 @@ def kill(choose: Callable[[RunningNode], psutil.Process], workers: int, most_fai
         until(lambda: asking.good_after(gone) is not None, nodes.RECOVERY_SECONDS, "a good answer")
         ready = nodes.recovered(node, workers)
     nodes.no_process_left(node, before)
+    assert node.metric(restarts) == restarted + bool(counted)
     failed = only_in_flight(asking, begun, gone, most_failed)
     good = (asking.good_after(gone) or 0.0) - begun
     whole = f"whole again after {ready - begun:.1f} s"
@@ -62,7 +73,7 @@ def stop_a_worker(_: Path) -> Seen:
     """SIGSTOP: the worker is alive and does nothing."""
     node = nodes.node(2)
     before = {p.pid for p in node.family()}
-    victim = node.workers()[0]
+    victim, stuck = node.workers()[0], node.metric("skylift_stuck_workers")
     asking = nodes.clients(node)
     with asking.asking(CONNECTIONS):
         until(lambda: asking.statuses[200] >= WARM, nodes.RECOVERY_SECONDS, "answers")
@@ -73,6 +84,7 @@ def stop_a_worker(_: Path) -> Seen:
         gone = time.monotonic()
         ready = nodes.recovered(node, 2)
     nodes.no_process_left(node, before)
+    assert node.metric("skylift_stuck_workers") == stuck + 1
     failed = only_in_flight(asking, stopped, gone, BATCH)
     what = f"unready after {unready:.1f} s; {failed} of {len(asking.asked):,} failed"
     return Seen(what=what, recovery_seconds=ready - stopped)
@@ -94,7 +106,7 @@ def overload(seconds: float) -> Seen:
             readiness.add(node.ready())
     assert readiness == {True}, "the node was unready under overload"
     assert {p.pid for p in node.workers()} == workers, "a worker was replaced"
-    assert "skylift_stuck_workers 0.0" in httpx.get(node.facts["metrics"], trust_env=False).text
+    assert "skylift_stuck_workers 0.0" in node.metrics()
     refused = [one for one in offered.asked if one.status != 200]
     assert refused, "there was no overload"
     assert all(one.status == 503 and one.retry_after for one in refused), strange(refused)
@@ -137,13 +149,13 @@ FAULTS = (
     Fault(
         name="kill -9 of the model server (JVM)",
         promise=f"{IN_FLIGHT}, the others wait",
-        inject=lambda _: kill(nodes.java, 2, 2 * CONNECTIONS),
+        inject=lambda _: kill(nodes.java, 2, 2 * CONNECTIONS, "torchserve"),
         times=4,
     ),
     Fault(
         name="kill -9 of HAProxy",
         promise=IN_FLIGHT,
-        inject=lambda _: kill(nodes.haproxy, 2, 2 * CONNECTIONS),
+        inject=lambda _: kill(nodes.haproxy, 2, 2 * CONNECTIONS, "haproxy"),
         times=4,
     ),
     Fault(

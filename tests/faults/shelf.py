@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -161,7 +160,7 @@ def refuses(node: RunningNode, version: str) -> bool:
 
 def metrics(node: RunningNode) -> str:
     """Return the node's metrics."""
-    return httpx.get(node.facts["metrics"], trust_env=False).text
+    return node.metrics()
 
 
 def java_servers(node: RunningNode) -> int:

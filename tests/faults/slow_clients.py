@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
-import httpx
-
 from tests.faults import nodes
 from tests.faults.fault import Seen
 from tests.serving import NAME, picture
@@ -46,7 +44,7 @@ def connection(node: RunningNode) -> Iterator[ssl.SSLSocket]:
 
 def in_service(node: RunningNode) -> int:
     """Return how many requests the front has handed to TorchServe, or holds for it."""
-    text = httpx.get(node.facts["metrics"], trust_env=False).text
+    text = node.metrics()
     wanted = 'haproxy_backend_current_sessions{proxy="torchserve"}'
     return int(float(next(line for line in text.splitlines() if line.startswith(wanted)).rsplit(" ", 1)[1]))
 
