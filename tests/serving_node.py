@@ -94,13 +94,18 @@ class RunningNode:
         Args:
             series: its name and labels, as it stands in the text.
         """
-        found = [line for line in self.metrics().splitlines() if line.startswith(f"{series} ")]
-        return float(found[0].rpartition(" ")[2]) if found else 0.0
+        return value_of(self.metrics(), series)
 
     def ready(self) -> bool:
         """Ask the front whether the node is ready."""
         with self.client() as client:
             return client.get("/ready").status_code == 200
+
+
+def value_of(page: str, series: str) -> float:
+    """Return the value of one series in a page of metrics, 0 where it is not there."""
+    found = [line for line in page.splitlines() if line.startswith(f"{series} ")]
+    return float(found[0].rpartition(" ")[2]) if found else 0.0
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> float:

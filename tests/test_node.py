@@ -16,8 +16,9 @@ from PIL import Image
 
 from serve_config.errors import InputError, ServeFailedError
 from serve_config.node import main
+from tests.faults.slow_clients import in_service
 from tests.serving import NAME, new_signer, publish, write_artifact
-from tests.serving_node import ROOT, RunningNode, command, needs_haproxy, release, running_node, until
+from tests.serving_node import ROOT, command, needs_haproxy, release, running_node, until
 
 PNG = {"content-type": "image/png"}
 
@@ -56,7 +57,7 @@ def test_a_stopped_node_finishes_what_it_has_and_leaves_nothing(words: list[str]
         asking = [threading.Thread(target=ask) for _ in range(3)]
         for one in asking:
             one.start()
-        until(lambda: _in_flight(node) == 3, 10, "three requests in flight")
+        until(lambda: in_service(node) == 3, 10, "three requests in flight")
         node.process.send_signal(signal.SIGTERM)
         for one in asking:
             one.join(60)
@@ -66,14 +67,6 @@ def test_a_stopped_node_finishes_what_it_has_and_leaves_nothing(words: list[str]
         assert not folder.exists()
         with pytest.raises(httpx.ConnectError):
             httpx.get(node.url, trust_env=False)
-
-
-def _in_flight(node: RunningNode) -> int:
-    text = node.metrics()
-    line = next(
-        x for x in text.splitlines() if x.startswith('haproxy_backend_current_sessions{proxy="torchserve"}')
-    )
-    return int(float(line.rsplit(" ", 1)[1]))
 
 
 @needs_haproxy

@@ -19,13 +19,12 @@ from tests.faults.shelf import (
     RAISES_ON_REQUESTS,
     Shelf,
     java_servers,
-    metrics,
     refuses,
     said,
     serves,
 )
 from tests.serving import NAME, new_signer
-from tests.serving_node import RunningNode, running_node, until
+from tests.serving_node import RunningNode, running_node, until, value_of
 
 SECONDS = 120.0
 """Deadline of every wait."""
@@ -88,8 +87,8 @@ def old_pointer(_: Path) -> Seen:
 def check(shelf: Shelf, node: RunningNode, bad: str, kind: str, publish: Callable[[], None]) -> Seen:
     """Publish what is bad under load, and see that it is refused, said, and forgotten once the pointer moves on."""
     good = node.facts["version"]
-    counted = f'skylift_refused_releases_total{{reason="{kind}"}} '
-    before, lines = _number(metrics(node), counted), _refusals(node, bad)
+    counted = f'skylift_refused_releases_total{{reason="{kind}"}}'
+    before, lines = node.metric(counted), _refusals(node, bad)
     with Load(node, shelf.answers, CONNECTIONS, PAUSE_SECONDS) as load:
         until(lambda: load.seen.answered > CONNECTIONS, SECONDS, "traffic")
         begun = time.monotonic()
@@ -98,14 +97,14 @@ def check(shelf: Shelf, node: RunningNode, bad: str, kind: str, publish: Callabl
         took = time.monotonic() - begun
         so_far = load.seen.answered
         until(lambda: load.seen.answered > so_far + 20, SECONDS, "traffic after the refusal")
-        body, page = said(node), metrics(node)
+        body, page = said(node), node.metrics()
         until(lambda: java_servers(node) == 1, SECONDS, "the refused release's processes are gone")
         shelf.point(good)
         until(lambda: "refused" not in said(node), SECONDS, "the refusal goes away")
     assert not load.seen.failures, load.seen.failures[:3]
     assert {version for _, version in load.seen.counts} == {good}
     assert (body["ready"], body["version"]) == (True, good)
-    assert _number(page, counted) == before + 1
+    assert value_of(page, counted) == before + 1
     assert f'skylift_refused_info{{name="{NAME}",reason="{kind}",version="{bad}"}} 1.0' in page
     assert f'skylift_model_info{{name="{NAME}",version="{good}"}} 1.0' in page
     assert _refusals(node, bad) == lines + 1
@@ -125,12 +124,7 @@ def exhausts(folder: Path) -> Seen:
 
 def seen_counter(node: RunningNode) -> int:
     """Return the counter of the pointer that a node saw last, as its metrics tell."""
-    return int(_number(metrics(node), f'skylift_pointer_counter{{name="{NAME}"}} '))
-
-
-def _number(page: str, beginning: str) -> float:
-    found = [line for line in page.splitlines() if line.startswith(beginning)]
-    return float(found[0].rpartition(" ")[2]) if found else 0.0
+    return int(node.metric(f'skylift_pointer_counter{{name="{NAME}"}}'))
 
 
 def _refusals(node: RunningNode, version: str) -> int:

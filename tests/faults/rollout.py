@@ -11,7 +11,7 @@ from serve_config.turn import goes_first
 from tests.faults import refused
 from tests.faults.fault import Fault, Seen
 from tests.faults.load import Load
-from tests.faults.shelf import Shelf, java_servers, metrics, refuses, said, serves
+from tests.faults.shelf import Shelf, java_servers, refuses, said, serves
 from tests.serving import NAME
 from tests.serving_node import RunningNode, running_node, until
 
@@ -70,7 +70,7 @@ def description(node: RunningNode, version: str) -> None:
     """Check that everything that names a version names the served one."""
     with node.client() as client:
         assert client.get(f"/v2/models/{NAME}").json()["versions"] == [version]
-    assert f'skylift_model_info{{name="{NAME}",version="{version}"}} 1.0' in metrics(node)
+    assert f'skylift_model_info{{name="{NAME}",version="{version}"}} 1.0' in node.metrics()
 
 
 def half_of_the_nodes(folder: Path) -> Seen:

@@ -158,11 +158,6 @@ def refuses(node: RunningNode, version: str) -> bool:
     return bool(said(node).get("refused", {}).get("version") == version)
 
 
-def metrics(node: RunningNode) -> str:
-    """Return the node's metrics."""
-    return node.metrics()
-
-
 def java_servers(node: RunningNode) -> int:
     """Return how many model servers run."""
     return sum("org.pytorch.serve.ModelServer" in " ".join(one.cmdline()) for one in node.family())

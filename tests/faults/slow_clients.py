@@ -44,9 +44,7 @@ def connection(node: RunningNode) -> Iterator[ssl.SSLSocket]:
 
 def in_service(node: RunningNode) -> int:
     """Return how many requests the front has handed to TorchServe, or holds for it."""
-    text = node.metrics()
-    wanted = 'haproxy_backend_current_sessions{proxy="torchserve"}'
-    return int(float(next(line for line in text.splitlines() if line.startswith(wanted)).rsplit(" ", 1)[1]))
+    return int(node.metric('haproxy_backend_current_sessions{proxy="torchserve"}'))
 
 
 def bad_clients(_folder: Path) -> Seen:
