@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,13 @@ def torchrun(
         before: a command to start torchrun by.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return started([*before, *command, "-m", module, *words])
+
+
+def started(command: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a command on the CPU, one thread a process, in a session of its own."""
     return subprocess.Popen(
-        [*before, *command, "-m", module, *words],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,8 +78,13 @@ def torchrun(
 
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Wait for a torchrun and return the one JSON object that it printed."""
+    """Wait for a command to end well and return the one JSON object that it printed."""
+    return result_and_said(process)[0]
+
+
+def result_and_said(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
+    """Wait for a command to end well; return the one JSON object that it printed, and its stderr."""
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     result: dict[str, Any] = json.loads(out)
-    return result
+    return result, err

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -20,8 +18,8 @@ from typing import Any
 import psutil
 
 from tests import serving, small_data
+from tests.runs import result_and_said, started
 
-ROOT = Path(__file__).parents[2]
 RANGE = 16
 """Samples of a range."""
 RANGES = 79
@@ -75,23 +73,13 @@ def start(
     at: Place, out: str | Path, *, ranks: int, options: Sequence[str] = (), within: Sequence[str] = ()
 ) -> subprocess.Popen[str]:
     """Start a job in a session of its own."""
-    return subprocess.Popen(
-        [*within, *command(at, out, ranks=ranks, options=options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        start_new_session=True,
-    )
+    return started([*within, *command(at, out, ranks=ranks, options=options)])
 
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Wait for a job to end well and return the one JSON object that it printed, and what it `said`."""
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    result: dict[str, Any] = json.loads(out)
-    return result | {"said": err}
+    result, said = result_and_said(process)
+    return result | {"said": said}
 
 
 def failed(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
