@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model_code.accumulate import accumulate_gradients
 from model_code.augment import augment
 from model_code.checkpoint import state
 from model_code.checkpoint.keeper import Checkpoints
@@ -26,7 +27,6 @@ from model_code.parallel import (
     batch_norm_statistics,
     blocks,
     fail_together,
-    sync_gradients,
     unwrapped,
     watch_gradients,
     wrap,
@@ -212,20 +212,9 @@ class Loop:
                 "image": augment(torch.as_tensor(batch["image"]), batch["id"], train.seed, self.step),
             }
         self.clock.fetched()
-        size = len(batch["id"]) // train.accumulate
-        total = torch.zeros(1, device=self.device)
-        for number in range(train.accumulate):
-            part = {name: column[number * size : (number + 1) * size] for name, column in batch.items()}
-            with sync_gradients(self.model, last=number == train.accumulate - 1):
-                inputs = {name: one.to(self.device) for name, one in task.inputs(part).items()}
-                self.marks.at(self.step + 1, "forward")
-                with autocast(train.precision, self.device):
-                    logits = self.model(**inputs)
-                targets = task.targets(part).to(self.device)
-                loss = task.loss(logits, targets, train.label_smoothing) / train.accumulate
-                self.marks.at(self.step + 1, "backward")
-                loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        total = accumulate_gradients(
+            self.model, task, batch, train, self.device, lambda phase: self.marks.at(self.step + 1, phase)
+        )
         norm = gradient_norm(self.model, train.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
