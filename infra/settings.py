@@ -197,9 +197,16 @@ class Settings:
     """Whether a dashboard is made."""
     monthly_budget_usd: Annotated[int, between(1, 10_000_000, "US dollars a month")]
     """Cost of a month that the budget warns at."""
+    cost_tags: Annotated[bool, switch()]
+    """Whether bills are split by tag."""
     hours_per_month: Annotated[int, between(1, 744, "hours a month")]
     """Hours that nodes run in the estimate of a month's cost."""
     owner: Annotated[str, LABEL]
     """Tag `Owner`."""
     cost_center: Annotated[str, LABEL]
     """Tag `CostCenter`."""
+
+    @property
+    def idle_seconds(self) -> int:
+        """Seconds without a byte before the load balancer closes a connection: above the longest answer."""
+        return self.response_seconds + 15
