@@ -163,7 +163,7 @@ def test_a_copy_under_another_name_is_told_of_the_old_name(monkeypatch: pytest.M
         loaded({"skylift:zones": "2"})
     assert str(error.value) == (
         "`skylift:zones` is a setting of project `skylift`, and this project is `mine`; "
-        "write `mine:zones` in the stack's file"
+        "write it so: sed -i 's/skylift:/mine:/' infra/stacks/*.yaml"
     )
 
 
