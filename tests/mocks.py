@@ -60,6 +60,16 @@ class Recorder(mocks.Mocks):
             "dnsName": f"{args.name}.elb.amazonaws.com",
             "prefixListId": f"pl-{args.name}",
             "latestVersion": 1,
+            "zoneId": f"zone-{args.name}",
+            "fqdn": f"{args.name}.example.com",
+            "domainValidationOptions": [
+                {
+                    "domainName": args.inputs.get("domainName"),
+                    "resourceRecordName": "_proof.example.com",
+                    "resourceRecordType": "CNAME",
+                    "resourceRecordValue": "_value.acm-validations.aws",
+                }
+            ],
         }
         return f"{args.name}-id", {**made, **args.inputs}
 
