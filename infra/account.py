@@ -110,7 +110,7 @@ def _zones(settings: Settings) -> tuple[str, ...]:
     if len(found) < settings.zones:
         raise pulumi.RunError(
             f"zones must be at most what {settings.region} has ({len(found)}), got {settings.zones}; "
-            f"for example: pulumi config set zones {len(found)}"
+            "take a region that has more: pulumi config set aws:region NAME"
         )
     return tuple(sorted(found)[: settings.zones])
 

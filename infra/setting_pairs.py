@@ -46,7 +46,7 @@ PAIRS: list[Pair] = [
         lambda s: len(s.zone_names) not in (0, s.zones),
         lambda s: (
             f"zoneNames must name as many zones as `zones` ({s.zones}), got {len(s.zone_names)}; "
-            f"for example: pulumi config set zones {len(s.zone_names)}"
+            "leave it to the region with: pulumi config rm zoneNames"
         ),
     ),
     (

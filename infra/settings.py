@@ -32,7 +32,9 @@ class Settings:
     """The network's address range."""
     zones: Annotated[int, between(2, 3, "zones")]
     """Availability zones that the network spans."""
-    zone_names: Annotated[Words, entries(matches(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone", "eu-central-1a"))]
+    zone_names: Annotated[
+        Words, entries(matches(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone, as eu-central-1a", "eu-central-1a"))
+    ]
     """The zones by name; a group that must stay in one zone stays in the first. Empty: the region's first."""
     nat: Annotated[Literal["one", "per-zone", "none"], one_of("one", "per-zone", "none")]
     """Ways out of the private subnets."""
