@@ -155,6 +155,7 @@ def _user_data(ground: Ground, room: Literal["train", "serve"]) -> pulumi.Output
                 wheels_uri=f"s3://{places.work_bucket}/wheels/{ground.lock_hash}",
                 log_group=names.train_log_group if training else names.serve_log_group,
                 scratch=training,
+                stop_seconds=settings.train_drain_seconds if training else settings.drain_seconds,
                 environment=train_environment(
                     settings, names, places, ground.run_id, ground.serve_code.sha256
                 )

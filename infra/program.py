@@ -60,15 +60,16 @@ def program() -> None:
     network = Network(
         "network",
         NetworkArgs(
+            account_id=here.account_id,
+            region=settings.region,
             cidr=settings.cidr,
             zones=here.zones,
             nat=settings.nat,
-            region=settings.region,
             public_load_balancer=settings.public,
             allowed_cidrs=settings.allowed_cidrs or (settings.cidr,),
             log_retention_days=settings.log_retention_days,
             kms_key_arn=keys.data_key_arn,
-            efa=settings.efa,
+            token_keys=bool(settings.jwt_issuer),
             tags=tags,
         ),
     )
@@ -184,12 +185,13 @@ def program() -> None:
             tags=tags,
         ),
     )
-    if settings.backup:
+    if settings.backup or settings.second_region:
         Backup(
             "backup",
             BackupArgs(
                 account_id=here.account_id,
                 region=settings.region,
+                vault=settings.backup,
                 second_region=settings.second_region,
                 data_bucket=storage.data_bucket,
                 data_bucket_arn=storage.data_bucket_arn,
@@ -198,6 +200,7 @@ def program() -> None:
                 kms_key_arn=keys.data_key_arn,
                 backup_days=settings.backup_days,
                 object_lock_days=settings.object_lock_days,
+                topic_arn=monitoring.topic_arn,
                 tags=tags,
             ),
         )

@@ -96,10 +96,10 @@ PAIRS: list[Pair] = [
         ),
     ),
     (
-        lambda s: bool(s.second_region) and not s.backup,
+        lambda s: s.backup and s.backup_days < s.object_lock_days,
         lambda s: (
-            f"secondRegion must come with `backup`, got `{s.second_region}` alone; "
-            "for example: pulumi config set backup true"
+            f"backupDays must be at least objectLockDays ({s.object_lock_days}), got {s.backup_days}; "
+            f"for example: pulumi config set backupDays {s.object_lock_days}"
         ),
     ),
     (
