@@ -13,6 +13,8 @@ from pulumi.runtime.rpc import UNKNOWN
 from infra.rehearsal.schema_names import Row
 
 Schema = Mapping[str, Any]
+PULUMI_ONLY = ("region",)
+"""Where a resource is made; in CloudFormation that is the stack's, not the resource's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ def translate(row: Row, schema: Schema, inputs: Mapping[str, Any]) -> Judged:
         inputs: in Pulumi's names.
     """
     judged = Judged(row=row)
-    for source, value in _flat(row, inputs):
+    inputs = {name: value for name, value in inputs.items() if name not in PULUMI_ONLY}
+    for source, value in _flat(row.names, inputs):
         target = row.names.get(source)
         if target is None:
             base = row.under.split(".") if row.under else []
@@ -51,9 +54,9 @@ def translate(row: Row, schema: Schema, inputs: Mapping[str, Any]) -> Judged:
     return judged
 
 
-def _flat(row: Row, inputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(names: Iterable[str], inputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield properties; those of a block that has rows of its own one by one, with dotted names."""
-    blocks = {name.partition(".")[0] for name in row.names if "." in name}
+    blocks = {name.partition(".")[0] for name in names if "." in name}
     for name, value in inputs.items():
         if name in blocks and isinstance(value, Mapping):
             yield from ((f"{name}.{inner}", one) for inner, one in value.items())
@@ -107,7 +110,7 @@ def _block(
     value: Mapping[str, Any],
 ) -> dict[str, Any]:
     made = {}
-    for key, one in value.items():
+    for key, one in _flat(judged.row.inner, value):
         name = judged.row.inner.get(key, _match(shape["properties"], key))
         if not name or name not in shape["properties"]:
             judged.unmapped.append(f"{source}.{key}")

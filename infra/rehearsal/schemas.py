@@ -48,6 +48,8 @@ def violations(type_token: str, inputs: Mapping[str, Any]) -> list[str]:
     whole = {**schema, "required": needed, **({"requiredXor": [], "requiredOr": []} if row.under else {})}
     found = []
     for error in VALIDATOR(whole).iter_errors(judged.document):
+        if error.validator == "required" and any(f"'{name}' is" in error.message for name in supplied):
+            continue
         if error.validator != "required" and _is_unknown(error.instance):
             continue
         path = tuple(error.absolute_path)
