@@ -76,7 +76,7 @@ def refuse_unknown(project: str, keys: Iterable[str]) -> None:
         if space == PROJECT and space != project:
             raise SettingError(
                 f"`{key}` is a setting of project `{PROJECT}`, and this project is `{project}`; "
-                f"write `{project}:{name}` in the stack's file"
+                f"write it so: sed -i 's/{PROJECT}:/{project}:/' infra/stacks/*.yaml"
             )
 
 

@@ -27,6 +27,8 @@ class Rule:
     """A value that keeps the rule, as it is typed after `pulumi config set NAME`."""
     holds: Callable[[Any], bool]
     """Whether a value of the right type keeps the rule; of a list, it is asked for each entry."""
+    nearest: Callable[[int], int] | None = None
+    """Of a range: the number in it that is nearest to one outside."""
     most: int = 40
     """Entries that a list may have."""
     least: int = 0
@@ -35,7 +37,12 @@ class Rule:
 
 def between(low: int, high: int, unit: str) -> Rule:
     """Return the rule of a whole number in a range, both ends in it."""
-    return Rule(says=f"{low} to {high} {unit}", example=str(low), holds=lambda value: low <= value <= high)
+    return Rule(
+        says=f"{low} to {high} {unit}",
+        example=str(low),
+        holds=lambda value: low <= value <= high,
+        nearest=lambda value: min(max(value, low), high),
+    )
 
 
 def one_of(*words: str | int, unit: str = "") -> Rule:
@@ -89,9 +96,9 @@ def network(shortest: int, longest: int, *, private: bool) -> Rule:
         fits = "/" in value and shortest <= wanted.prefixlen <= longest
         return fits and (not private or any(wanted.subnet_of(one) for one in inside))
 
-    kind = "private IPv4 network" if private else "IPv4 network"
+    kind = "a private IPv4 network" if private else "an IPv4 network"
     example = "10.20.0.0/16" if private else "192.0.2.0/24"
-    return Rule(says=f"a {kind} from /{shortest} to /{longest}, as {example}", example=example, holds=holds)
+    return Rule(says=f"{kind} from /{shortest} to /{longest}, as {example}", example=example, holds=holds)
 
 
 def read(name: str, text: str, kind: Any, rule: Rule) -> Any:  # noqa: ANN401 - the field's own type decides
@@ -125,7 +132,10 @@ def _entries(name: str, text: str, rule: Rule) -> tuple[str, ...]:
     except json.JSONDecodeError:
         found = None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise _broken(f"{name}[0]", text, rule, "a list of texts, each ")
+        raise SettingError(
+            f"{name} must be a list of texts, each {rule.says}, got `{_shown(text)}`; "
+            f"for example: {command(f'{name}[0]', rule.example)}"
+        )
     if not rule.least <= len(found) <= rule.most:
         many = f"{name} must have {rule.least} to {rule.most} entries, got {len(found)}"
         raise SettingError(f"{many}; for example: {command(f'{name}[0]', rule.example)}")
@@ -137,16 +147,22 @@ def _entries(name: str, text: str, rule: Rule) -> tuple[str, ...]:
 
 def _kept(name: str, value: Any, rule: Rule) -> Any:  # noqa: ANN401 - as `read`
     if not rule.holds(value):
-        raise _broken(name, str(value), rule)
+        raise _broken(name, value, rule)
     return value
 
 
-def _broken(name: str, text: str, rule: Rule, more: str = "") -> SettingError:
-    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-    plain = "".join(one if one.isprintable() else repr(one)[1:-1] for one in shown)
+def _broken(name: str, value: str | int, rule: Rule, more: str = "") -> SettingError:
+    example = rule.example
+    if isinstance(value, int) and rule.nearest:
+        example = str(rule.nearest(value))
     return SettingError(
-        f"{name} must be {more}{rule.says}, got `{plain}`; for example: {command(name, rule.example)}"
+        f"{name} must be {more}{rule.says}, got `{_shown(str(value))}`; for example: {command(name, example)}"
     )
+
+
+def _shown(text: str) -> str:
+    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in cut)
 
 
 def command(name: str, value: str) -> str:

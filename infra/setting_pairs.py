@@ -46,7 +46,7 @@ PAIRS: list[Pair] = [
         lambda s: len(s.zone_names) not in (0, s.zones),
         lambda s: (
             f"zoneNames must name as many zones as `zones` ({s.zones}), got {len(s.zone_names)}; "
-            f"for example: pulumi config set zones {len(s.zone_names)}"
+            "leave it to the region with: pulumi config rm zoneNames"
         ),
     ),
     (
@@ -96,10 +96,10 @@ PAIRS: list[Pair] = [
         ),
     ),
     (
-        lambda s: bool(s.second_region) and not s.backup,
+        lambda s: s.backup and s.backup_days < s.object_lock_days,
         lambda s: (
-            f"secondRegion must come with `backup`, got `{s.second_region}` alone; "
-            "for example: pulumi config set backup true"
+            f"backupDays must be at least objectLockDays ({s.object_lock_days}), got {s.backup_days}; "
+            f"for example: pulumi config set backupDays {s.object_lock_days}"
         ),
     ),
     (

@@ -32,7 +32,9 @@ class Settings:
     """The network's address range."""
     zones: Annotated[int, between(2, 3, "zones")]
     """Availability zones that the network spans."""
-    zone_names: Annotated[Words, entries(matches(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone", "eu-central-1a"))]
+    zone_names: Annotated[
+        Words, entries(matches(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "a zone, as eu-central-1a", "eu-central-1a"))
+    ]
     """The zones by name; a group that must stay in one zone stays in the first. Empty: the region's first."""
     nat: Annotated[Literal["one", "per-zone", "none"], one_of("one", "per-zone", "none")]
     """Ways out of the private subnets."""
@@ -197,9 +199,16 @@ class Settings:
     """Whether a dashboard is made."""
     monthly_budget_usd: Annotated[int, between(1, 10_000_000, "US dollars a month")]
     """Cost of a month that the budget warns at."""
+    cost_tags: Annotated[bool, switch()]
+    """Whether bills are split by tag."""
     hours_per_month: Annotated[int, between(1, 744, "hours a month")]
     """Hours that nodes run in the estimate of a month's cost."""
     owner: Annotated[str, LABEL]
     """Tag `Owner`."""
     cost_center: Annotated[str, LABEL]
     """Tag `CostCenter`."""
+
+    @property
+    def idle_seconds(self) -> int:
+        """Seconds without a byte before the load balancer closes a connection: above the longest answer."""
+        return self.response_seconds + 15
