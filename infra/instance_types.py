@@ -10,6 +10,10 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("instance_types.json")
 """The table, with its date and its sources."""
+QUOTA_CODES = {"g": ("L-DB2E81BA", "L-3819A6DF"), "p": ("L-417A185B", "L-7212CCBC")}
+"""Codes of the EC2 quotas on vCPUs, on-demand and spot, by the first letter of the types."""
+STANDARD_QUOTA_CODES = ("L-1216C47A", "L-34B43A08")
+"""Those of all types without a GPU."""
 
 
 class UnknownInstanceTypeError(ValueError):
@@ -61,11 +65,10 @@ class InstanceType:
         """Network cards that a node with EFA uses: those with EFA, and the first one."""
         return self.efa_cards + (0 if self.efa_on_card_zero else 1)
 
-    @property
-    def quota_code(self) -> str:
-        """Code of the quota on running on-demand vCPUs that it counts against."""
-        letters = {"g": "L-DB2E81BA", "p": "L-417A185B"}
-        return letters.get(self.name[0], "L-1216C47A")
+    def quota_code(self, *, spot: bool) -> str:
+        """Return the code of the quota that its vCPUs count against: running on-demand ones, or requested spot ones."""
+        on_demand, of_spot = QUOTA_CODES.get(self.name[0], STANDARD_QUOTA_CODES)
+        return of_spot if spot else on_demand
 
 
 def instance_type(name: str) -> InstanceType:

@@ -41,7 +41,8 @@ def program() -> None:
     here = account.ask(settings, QUOTAS)
     refused = check(settings, here.quotas)
     if refused:
-        raise pulumi.RunError(refused[0])
+        more = f" (and {len(refused) - 1} more)" if refused[1:] else ""
+        raise pulumi.RunError(f"{refused[0]}{more}")
 
     tags = names.tags(settings.owner, settings.cost_center)
     train_bundle, serve_bundle = build("train", ROOT), build("serve", ROOT)

@@ -76,13 +76,14 @@ def test_an_unknown_type_is_refused_with_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"),
+    ("name", "on_demand", "spot"),
     [
-        ("g6.xlarge", "L-DB2E81BA"),
-        ("gr6.4xlarge", "L-DB2E81BA"),
-        ("p5.4xlarge", "L-417A185B"),
-        ("c7i.large", "L-1216C47A"),
+        ("g6.xlarge", "L-DB2E81BA", "L-3819A6DF"),
+        ("gr6.4xlarge", "L-DB2E81BA", "L-3819A6DF"),
+        ("p5.4xlarge", "L-417A185B", "L-7212CCBC"),
+        ("c7i.large", "L-1216C47A", "L-34B43A08"),
     ],
 )
-def test_a_type_counts_against_its_quota(name: str, code: str) -> None:
-    assert instance_type(name).quota_code == code
+def test_a_type_counts_against_its_quotas(name: str, on_demand: str, spot: str) -> None:
+    assert instance_type(name).quota_code(spot=False) == on_demand
+    assert instance_type(name).quota_code(spot=True) == spot
