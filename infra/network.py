@@ -265,9 +265,9 @@ class Network(pulumi.ComponentResource):
 def _network(name: str, cidr: str, shortest: int, longest: int) -> None:
     try:
         prefix = ipaddress.IPv4Network(cidr).prefixlen
-    except ValueError as error:
+    except ValueError:
         raise ValueError(
-            f"{name} must be IPv4 addresses as 10.0.0.0/16, got `{cidr}` ({error}); change it"
+            f"{name} must be IPv4 addresses as 10.0.0.0/16, with no bit set behind the prefix, got `{cidr}`; change it"
         ) from None
     if not shortest <= prefix <= longest:
         raise ValueError(
