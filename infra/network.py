@@ -14,6 +14,7 @@ from infra.endpoint_policies import CALLS
 from infra.endpoints import EndpointArgs, make_interfaces, make_s3_gateway
 from infra.flow_logs import FlowLogArgs, make_flow_logs
 from infra.security_groups import ANYWHERE, SecurityGroups, SecurityGroupsArgs
+from infra.source import source
 
 Nat = Literal["one", "per-zone", "none"]
 WIDEST, NARROWEST = 16, 22
@@ -46,6 +47,8 @@ class NetworkArgs:
     """Training nodes speak through EFA: every protocol among themselves instead of TCP alone."""
     token_keys: bool = False
     """The balancer verifies tokens, so it fetches the issuer's public keys over HTTPS."""
+    data: str = ""
+    """The training's data, as set: where it names another bucket, that is readable through the S3 gateway."""
     endpoint_services: Sequence[str] = tuple(CALLS)
     """AWS services that nodes reach without the internet; without NAT, all of these are needed."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -238,7 +241,11 @@ class Network(pulumi.ComponentResource):
         """Make the endpoints and the security groups, which name each other."""
         args = self._args
         doors = EndpointArgs(
-            vpc_id=self._vpc.id, account_id=args.account_id, region=args.region, tags=args.tags
+            vpc_id=self._vpc.id,
+            account_id=args.account_id,
+            region=args.region,
+            source=source(args.data),
+            tags=args.tags,
         )
         s3 = make_s3_gateway(f"{self._name}-s3", doors, [table.id for table in tables], self)
         groups = SecurityGroups(
