@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.network import Network, NetworkArgs, subnets
+from infra.network import Network, NetworkArgs
 from tests.mocks import ACCOUNT, REGION, Registered, of_type, only, record
 
 TAGS = {"Project": "skylift"}
@@ -114,35 +114,6 @@ def test_the_network_and_its_subnets() -> None:
         "network-public-1": ("10.0.208.0/20", "eu-central-1b", False),
         "network-private-0": ("10.0.0.0/18", "eu-central-1a", False),
         "network-private-1": ("10.0.64.0/18", "eu-central-1b", False),
-    }
-
-
-def test_a_third_zone_moves_no_subnet() -> None:
-    """Subnets of two zones are the first two of three."""
-    public, private = subnets("10.0.0.0/16", 3)
-    assert subnets("10.0.0.0/16", 2) == (public[:2], private[:2])
-    assert private[2] == "10.0.128.0/18"
-    assert public[2] == "10.0.224.0/20"
-
-
-def test_the_narrowest_network_still_holds_a_balancer() -> None:
-    """A balancer wants 8 free addresses of a /27 or wider in each of its subnets."""
-    assert subnets("10.0.0.0/22", 2) == (
-        ["10.0.3.0/26", "10.0.3.64/26"],
-        ["10.0.0.0/24", "10.0.1.0/24"],
-    )
-
-
-def test_each_zone_leaves_by_its_own_gateway_where_there_is_one() -> None:
-    """With one a zone, no zone depends on another one's."""
-    routes = {
-        one.name: one.inputs.get("natGatewayId", one.inputs.get("gatewayId"))
-        for one in of_type(network(nat="per-zone"), "aws:ec2/route:Route")
-    }
-    assert routes == {
-        "network-public-out": "network-internet-id",
-        "network-private-0-out": "network-nat-0-id",
-        "network-private-1-out": "network-nat-1-id",
     }
 
 
