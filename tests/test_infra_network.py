@@ -158,3 +158,23 @@ def test_a_wrong_network_is_refused(changed: dict[str, Any], message: str) -> No
     with pytest.raises(ValueError, match="must") as refused:
         network_args(**changed)
     assert str(refused.value) == message
+
+
+def test_outputs_stand_in_the_order_of_zones() -> None:
+    """What other components read."""
+    assert only(network(nat="per-zone"), "skylift:index:Network").outputs == {
+        "vpc_id": "network-vpc-id",
+        "public_subnet_ids": ["network-public-0-id", "network-public-1-id"],
+        "private_subnet_ids": ["network-private-0-id", "network-private-1-id"],
+        "load_balancer_security_group_id": "network-load-balancer-id",
+        "train_security_group_id": "network-train-id",
+        "serve_security_group_id": "network-serve-id",
+        "endpoint_security_group_id": "network-endpoints-id",
+        "nat_public_ips": [None, None],  # the mocks know no addresses
+    }
+
+
+def test_all_that_can_have_tags_has_them() -> None:
+    """But routes and associations, which AWS does not tag, and a role's policy."""
+    bare = {one.type.rpartition(":")[2] for one in network() if "Project" not in one.inputs.get("tags", {})}
+    assert bare == {"Network", "Route", "RouteTableAssociation", "RolePolicy"}
