@@ -45,7 +45,6 @@ ENCRYPT = (
 NOTIFIERS = {
     "Alarms": "cloudwatch.amazonaws.com",
     "Budgets": "budgets.amazonaws.com",
-    "Events": "events.amazonaws.com",
 }
 """Services that send to the encrypted topic; without the key their messages are lost without a word."""
 
