@@ -42,6 +42,8 @@ class NetworkArgs:
     """Days for which the record of connections is kept; a number that CloudWatch Logs knows."""
     kms_key_arn: pulumi.Input[str]
     """Key that encrypts that record."""
+    efa: bool = False
+    """Training nodes speak through EFA: every protocol among themselves instead of TCP alone."""
     token_keys: bool = False
     """The balancer verifies tokens, so it fetches the issuer's public keys over HTTPS."""
     endpoint_services: Sequence[str] = tuple(CALLS)
@@ -247,6 +249,7 @@ class Network(pulumi.ComponentResource):
                 allowed_cidrs=args.allowed_cidrs,
                 internet=args.nat != "none",
                 token_keys=args.token_keys,
+                efa=args.efa,
                 tags=args.tags,
             ),
             self,

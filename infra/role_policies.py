@@ -99,6 +99,7 @@ def train_policy(places: Places) -> Document:
             {
                 "Null": {
                     "autoscaling:CapacityReservationIds": "true",
+                    "autoscaling:CapacityReservationResourceGroupArns": "true",
                     "autoscaling:InstanceTypes": "true",
                     "autoscaling:LaunchConfigurationName": "true",
                     "autoscaling:LaunchTemplateVersionSpecified": "true",
