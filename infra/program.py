@@ -70,6 +70,7 @@ def program() -> None:
             allowed_cidrs=settings.allowed_cidrs or (settings.cidr,),
             log_retention_days=settings.log_retention_days,
             kms_key_arn=keys.data_key_arn,
+            efa=settings.efa,
             token_keys=bool(settings.jwt_issuer),
             tags=tags,
         ),
