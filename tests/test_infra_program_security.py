@@ -91,7 +91,7 @@ def test_nobody_is_let_in_from_everywhere_but_by_the_load_balancers_443(stack: s
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_nodes_are_reached_by_groups_not_by_addresses(stack: str) -> None:
-    """Serving nodes by the load balancer on 8443, training nodes by each other (EFA wants every protocol), and nothing more."""
+    """Serving nodes by the load balancer on 8443, training nodes by each other (by every protocol for EFA alone)."""
     rules = of_type(recorded(stack).resources, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     ways = {
         (
