@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra.policies import Document, Statement, document, grant, refuse
+from infra.policies import Condition, Document, Statement, document, grant, refuse
 
 MANIFEST = "manifest.json"
 """A release's commit point: written once, by a request that says `If-None-Match`."""
@@ -60,16 +60,24 @@ def logs_bucket(bucket: str, account_id: str, region: str, sources: Sequence[str
 
 
 def _encrypted(bucket: str, key: str) -> tuple[Statement, ...]:
-    # `IfExists`: a request that says nothing of encryption gets the bucket's own, which is the right one.
     algorithm, named = "s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id"
     theirs = "s3:x-amz-server-side-encryption-customer-algorithm"
     objects, put = [f"{bucket}/*"], ["s3:PutObject"]
     return (
         _tls(bucket),
-        refuse("OtherEncryption", put, objects, {"StringNotEqualsIfExists": {algorithm: "aws:kms"}}),
-        refuse("OtherKeys", put, objects, {"StringNotEqualsIfExists": {named: key}}),
+        refuse("OtherEncryption", put, objects, _another(algorithm, "aws:kms")),
+        refuse("OtherKeys", put, objects, _another(named, key)),
         refuse("KeysOfTheirOwn", put, objects, {"Null": {theirs: "false"}}),
     )
+
+
+def _another(header: str, value: str) -> Condition:
+    """Return what holds where a request names another value.
+
+    A request that names none gets the bucket's own, which is right; but "not equals" alone, and "if exists" with it,
+    hold for that request too and would refuse every plain upload.
+    """
+    return {"Null": {header: "false"}, "StringNotEquals": {header: value}}
 
 
 def _tls(bucket: str) -> Statement:

@@ -9,10 +9,28 @@ import pulumi
 import pulumi_aws.ec2 as ec2
 import pulumi_aws.vpc as vpc
 
-HTTPS, SERVING = 443, 8443
-"""Ports: of the balancer and of AWS's services; of a serving node's HAProxy. Nothing else listens to the network."""
 ANYWHERE = "0.0.0.0/0"
-ALL = "-1"  # every protocol: there are no ports to name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Which packets a rule lets through."""
+
+    protocol: str
+    """`tcp`, or `-1` for every protocol there is."""
+    first: int | None
+    """First port; None where protocols have none."""
+    last: int | None
+    """Last port."""
+
+
+HTTPS = Ports(protocol="tcp", first=443, last=443)
+SERVING = Ports(protocol="tcp", first=8443, last=8443)
+"""A serving node's HAProxy."""
+RENDEZVOUS = Ports(protocol="tcp", first=1024, last=65535)
+"""Gloo and NCCL choose their ports themselves."""
+EVERYTHING = Ports(protocol="-1", first=None, last=None)
+"""EFA's packets are of a protocol of their own, which no port rule knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +47,8 @@ class SecurityGroupsArgs:
     """Nodes have a way out, so they may ask for packages over HTTPS."""
     token_keys: bool
     """The balancer fetches an issuer's public keys over HTTPS."""
+    efa: bool
+    """Training nodes speak through EFA to each other."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags put on groups and rules."""
 
@@ -69,8 +89,9 @@ class SecurityGroups:
             )
 
     def _training(self) -> None:
-        # EFA's own packets are of no protocol that a port rule knows: it wants everything, from and to itself.
-        self._pair("train-to-train", self.train, self.train, "training nodes among themselves, EFA too", None)
+        # A rule at each end for EFA too: a rule that lets everything out to the world does not count for it.
+        ports = EVERYTHING if self._args.efa else RENDEZVOUS
+        self._pair("train-to-train", self.train, self.train, "training nodes among themselves", ports)
 
     def _node(self, room: str, node: ec2.SecurityGroup) -> None:
         self._pair(f"{room}-to-endpoints", node, self.endpoints, f"{room} nodes to AWS services", HTTPS)
@@ -88,27 +109,27 @@ class SecurityGroups:
         )
 
     def _pair(
-        self, what: str, source: ec2.SecurityGroup, target: ec2.SecurityGroup, meaning: str, port: int | None
+        self, what: str, source: ec2.SecurityGroup, target: ec2.SecurityGroup, meaning: str, ports: Ports
     ) -> None:
         """Let one group reach another: a rule at each end."""
-        self._egress(what, source, f"From {meaning}", port, referenced_security_group_id=target.id)
-        self._ingress(what, target, f"From {meaning}", port, referenced_security_group_id=source.id)
+        self._egress(what, source, f"From {meaning}", ports, referenced_security_group_id=target.id)
+        self._ingress(what, target, f"From {meaning}", ports, referenced_security_group_id=source.id)
 
     def _ingress(
         self,
         what: str,
         group: ec2.SecurityGroup,
         description: str,
-        port: int | None,
+        ports: Ports,
         **peer: pulumi.Input[str],
     ) -> None:
         vpc.SecurityGroupIngressRule(
             f"{self._name}-{what}-in",
             security_group_id=group.id,
             description=description,
-            ip_protocol=ALL if port is None else "tcp",
-            from_port=port,
-            to_port=port,
+            ip_protocol=ports.protocol,
+            from_port=ports.first,
+            to_port=ports.last,
             **peer,
             tags=self._args.tags,
             opts=self._child,
@@ -119,16 +140,16 @@ class SecurityGroups:
         what: str,
         group: ec2.SecurityGroup,
         description: str,
-        port: int | None,
+        ports: Ports,
         **peer: pulumi.Input[str],
     ) -> None:
         vpc.SecurityGroupEgressRule(
             f"{self._name}-{what}-out",
             security_group_id=group.id,
             description=description,
-            ip_protocol=ALL if port is None else "tcp",
-            from_port=port,
-            to_port=port,
+            ip_protocol=ports.protocol,
+            from_port=ports.first,
+            to_port=ports.last,
             **peer,
             tags=self._args.tags,
             opts=self._child,
