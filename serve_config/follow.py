@@ -21,6 +21,8 @@ from serve_config.turn import boot_order, wanted_version
 from serve_config.verify import Pointer, read_pointer
 from serve_config.workplace import Memory
 
+WHOLE = 100
+"""Per cent: no rollout is open."""
 MOST_PAUSES = 12
 """Where the store does not answer, the pause doubles up to so many times its length."""
 
@@ -35,6 +37,11 @@ class Follower:
         self._memory, self._refusals = memory, refusals
         self._pointer: Pointer | None = None
         self._failures = 0
+
+    @property
+    def percentage(self) -> int:
+        """Share of the nodes that the open rollout is for, per cent; 100 where none is open."""
+        return self._pointer.percentage if self._pointer and self._pointer.previous else WHOLE
 
     def first_look(self) -> None:
         """Read the pointer for the first time.
@@ -158,7 +165,10 @@ class Follower:
     def _wanted(self, served: str) -> str:
         if self._pointer is None:
             return served
-        return wanted_version(self._pointer, self._settings.own_id, self._settings.node_ids)
+        nodes = self._settings.node_ids
+        if self._settings.nodes_file and not nodes and self.percentage < WHOLE:
+            return served or self._pointer.previous[0]  # whose turn it is cannot be told yet
+        return wanted_version(self._pointer, self._settings.own_id, nodes)
 
     def _away(self, error: Exception) -> None:
         if not self._failures:

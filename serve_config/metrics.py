@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from serve_config.follow import Follower
 from serve_config.health import Health
 from serve_config.refusals import Refusals
 from serve_config.rollout import Rollout
@@ -25,7 +26,9 @@ SECONDS = 2.0
 class Metrics(Collector):
     """The supervisor's own numbers, read when they are asked for."""
 
-    def __init__(self, name: str, rollout: Rollout, refusals: Refusals, front: Kept) -> None:
+    def __init__(
+        self, name: str, rollout: Rollout, refusals: Refusals, front: Kept, follower: Follower
+    ) -> None:
         """Register them.
 
         Args:
@@ -33,12 +36,14 @@ class Metrics(Collector):
             rollout: what is served.
             refusals: what is not.
             front: HAProxy's process.
+            follower: follows the pointer.
         """
         self.registry = CollectorRegistry()
         """All of them."""
         self.rollout = rollout
         """What is served."""
         self._name, self._refusals, self._front = name, refusals, front
+        self._follower = follower
         self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -52,6 +57,11 @@ class Metrics(Collector):
         )
         counter.add_metric([self._name], float(self.rollout.memory.counter))
         yield counter
+        yield GaugeMetricFamily(
+            "skylift_rollout_percentage",
+            "Share of the nodes that the open rollout is for, 100 where none is open",
+            float(self._follower.percentage),
+        )
         info = GaugeMetricFamily(
             "skylift_model_info", "The release that is served", labels=["name", "version"]
         )

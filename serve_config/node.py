@@ -2,7 +2,8 @@
 
 python -m serve_config.node --models URI --name NAME --public-key PATH [--workers N] [--port 8443] …
 
-Once the golden answers are proven it prints one JSON object on stdout. SIGTERM and SIGINT drain it.
+Once the golden answers are proven it prints one JSON object on stdout. SIGUSR1 makes it unready while it serves on,
+SIGTERM and SIGINT drain it.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class Node:
         """The supervisor's own pages; the front needs their port."""
         self._certificate = make_certificate(run, settings.host)
         self._rollout: Rollout | None = None
+        self._leaving = False
 
     async def serve(self, front: Front, hold: Hold, rollout: Rollout, follower: Follower) -> None:
         """Start, prove, announce, serve until a signal, drain; leave nothing behind whatever happens.
@@ -93,13 +95,13 @@ class Node:
             ServeFailedError: a server does not come up, or ends again and again.
         """
         adopt_orphans()
-        adopt_orphans()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._leave)
         self._rollout = rollout
         kept = Kept("haproxy", front.start, started=front.connect, ended=_nothing)
-        numbers = Metrics(self._settings.name, rollout, self._refusals, kept)
+        numbers = Metrics(self._settings.name, rollout, self._refusals, kept, follower)
         metrics = MetricsServer(self._metrics, numbers, self._run / "metrics.sock")
         self.pages.start()
         metrics.start()
@@ -142,7 +144,13 @@ class Node:
         }
         return pages.get(path)
 
+    def _leave(self) -> None:
+        log("leaving: not ready from now on, requests that come are served")
+        self._leaving = True
+
     def _unready(self) -> str | None:
+        if self._leaving:
+            return "the node is leaving"
         return self._rollout.unready() if self._rollout else "the node is starting"
 
     async def _serve_models(self, rollout: Rollout, follower: Follower) -> None:
@@ -181,6 +189,7 @@ def make_plan(
         batch_size=settings.batch_size,
         batch_delay_ms=settings.batch_delay_ms,
         response_seconds=settings.response_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
         max_body_bytes=settings.max_body_bytes,
         max_connections=usable_connections(),
         max_queue=settings.max_queue,

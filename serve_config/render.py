@@ -152,6 +152,8 @@ class Plan:
     """Milliseconds to wait for a batch to fill."""
     response_seconds: int
     """How long a request may take in the model server."""
+    keep_alive_seconds: int
+    """How long an unused connection is kept: longer than a balancer in front keeps its own."""
     max_body_bytes: int
     """Largest request body."""
     max_connections: int
@@ -230,6 +232,7 @@ def render_haproxy(plan: Plan, *, holding: bool) -> str:
         drain_seconds=max(1, plan.drain_seconds),
         queue_seconds=plan.queue_seconds,
         response_seconds=plan.response_seconds,
+        keep_alive_seconds=plan.keep_alive_seconds,
         max_body_bytes=plan.max_body_bytes,
         max_connections=plan.max_connections,
         max_queue=plan.max_queue,

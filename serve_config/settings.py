@@ -58,6 +58,8 @@ class Settings:
     """How long a request may wait while the model server is started again, 1 to 600 s; then it is answered 503."""
     response_seconds: int = 120
     """How long an answer may take, 1 to 3600 s; then the client gets 504."""
+    keep_alive_seconds: int = 75
+    """How long an unused connection is kept, 1 to 4000 s: longer than a balancer in front keeps its own (60 s)."""
     probe_seconds: int = 2
     """Seconds between two rounds of golden requests, 1 to 60."""
     stuck_seconds: int = 8
@@ -78,6 +80,9 @@ class Settings:
     nodes: str = ""
     """Ids of all nodes, with commas between them: a percentage is then of their number, rounded up. Empty: each node
     decides by the hash of its own id, and the share is met on average."""
+    nodes_file: Path | None = None
+    """File with the ids of all nodes, one a line, kept by who knows them. While a rollout is open and the file is not
+    there, this node changes nothing. None: `nodes` counts."""
     memory_mb: int = 0
     """Memory that model servers may use together, MiB, 0 to 16777216. 0: what the machine and its group have."""
     memory_reserve_mb: int = 256
@@ -117,8 +122,11 @@ class Settings:
 
     @property
     def node_ids(self) -> tuple[str, ...]:
-        """The ids of all nodes, none where they were not told."""
-        return tuple(one.strip() for one in self.nodes.split(",") if one.strip())
+        """The ids of all nodes as they are now, none where they were not told."""
+        told = self.nodes
+        if self.nodes_file:
+            told = self.nodes_file.read_text() if self.nodes_file.exists() else ""
+        return tuple(one.strip() for one in re.split(r"[,\n]", told) if one.strip())
 
     def worker_count(self, gpus: int) -> int:
         """Return how many workers to start on a machine with so many usable GPUs (0: on the CPU)."""
@@ -139,6 +147,7 @@ RANGES = {
     "queue_seconds": (1, 600),
     "hold_seconds": (1, 600),
     "response_seconds": (1, 3600),
+    "keep_alive_seconds": (1, 4000),
     "probe_seconds": (1, 60),
     "stuck_seconds": (3, 3600),
     "drain_seconds": (0, 3600),

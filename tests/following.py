@@ -59,8 +59,17 @@ class FakeRollout:
 class World:
     """A follower whose pointer is what the test last said."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Path | None = None) -> None:
-        words = Settings(models="none", name="m", public_key=Path("none"), node_id="n", follow_seconds=1)
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, state: Path | None = None, nodes: Path | None = None
+    ) -> None:
+        words = Settings(
+            models="none",
+            name="m",
+            public_key=Path("none"),
+            node_id="n",
+            follow_seconds=1,
+            nodes_file=nodes,
+        )
         self.says: Pointer | Exception = pointer("v1", 1)
         self.looks = 0
         self.refusals = Refusals()

@@ -18,6 +18,7 @@ from pulumi.runtime.stack import run_pulumi_func
 
 NO_OPTIONS = {"object", "type", "name", "parent", "sourcePosition", "stackTrace", "aliases", "hooks"}
 """Of a request: what is told otherwise, or is the SDK's own."""
+Answers = Mapping[str, Mapping[str, Any] | str]
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 
@@ -43,7 +44,7 @@ class Registered:
 class Recorder(mocks.Mocks):
     """Answers as AWS would in shape: every id, ARN and name is made of the logical name."""
 
-    def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, answers: Answers) -> None:
         """Keep what invokes answer, by token."""
         self.answers = answers
 
@@ -59,14 +60,25 @@ class Recorder(mocks.Mocks):
             "dnsName": f"{args.name}.elb.amazonaws.com",
             "prefixListId": f"pl-{args.name}",
             "latestVersion": 1,
+            "zoneId": f"zone-{args.name}",
+            "fqdn": f"{args.name}.example.com",
+            "domainValidationOptions": [
+                {
+                    "domainName": args.inputs.get("domainName"),
+                    "resourceRecordName": "_proof.example.com",
+                    "resourceRecordType": "CNAME",
+                    "resourceRecordValue": "_value.acm-validations.aws",
+                }
+            ],
         }
         return f"{args.name}-id", {**made, **args.inputs}
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Return the prepared answer of an invoke; one that has none fails the test."""
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """Return the prepared answer of an invoke, or its refusal; one that has none fails the test."""
         if args.token not in self.answers:
             raise AssertionError(f"the mocks have no answer for `{args.token}` {args.args}")
-        return dict(self.answers[args.token]), None
+        answer = self.answers[args.token]
+        return ({}, [("", answer)]) if isinstance(answer, str) else (dict(answer), [])
 
 
 class Monitor(mocks.MockMonitor):
@@ -94,7 +106,7 @@ class Monitor(mocks.MockMonitor):
 def record(
     build: Callable[[], object],
     *,
-    answers: Mapping[str, Mapping[str, Any]] | None = None,
+    answers: Answers | None = None,
     config: Mapping[str, str] | None = None,
     stack: str = "dev",
     preview: bool = False,
@@ -103,7 +115,7 @@ def record(
 
     Args:
         build: makes components or the whole program.
-        answers: of invokes, by token (`aws:ssm/getParameter:getParameter`).
+        answers: of invokes, by token (`aws:ssm/getParameter:getParameter`); a text is a refusal.
         config: stack settings by full key (`skylift:nat`).
         stack: the stack's name.
         preview: outputs of resources are unknown, as in `pulumi preview`.

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -30,6 +30,13 @@ NAME = "tiny"
 def canonical(value: object) -> bytes:
     """JSON with one spelling."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+class Signs(Protocol):
+    """What releases are signed with, a key here or in KMS."""
+
+    def sign(self, value: object) -> str:
+        """Return the signature of a JSON value."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def write_artifact(folder: Path, *, repeats: int = 1, seed: int = 0) -> Path:
     return folder
 
 
-def publish(models: Path, artifact: Path, signer: Signer, *, counter: int = 1, passed: bool = True) -> Path:
+def publish(models: Path, artifact: Path, signer: Signs, *, counter: int = 1, passed: bool = True) -> Path:
     """Write a release and its pointer; return the release's folder."""
     folder = write_release(models, artifact, signer, passed=passed)
     point(models, folder.name, signer, counter=counter)
@@ -135,7 +142,7 @@ def publish(models: Path, artifact: Path, signer: Signer, *, counter: int = 1, p
 def write_release(
     models: Path,
     artifact: Path,
-    signer: Signer,
+    signer: Signs,
     *,
     passed: bool = True,
     serve_files: Path = SERVE_FILES,
@@ -171,7 +178,7 @@ def write_release(
 def point(
     models: Path,
     version: str,
-    signer: Signer,
+    signer: Signs,
     *,
     counter: int,
     name: str = NAME,
@@ -186,7 +193,7 @@ def point(
     path.with_suffix(".part").replace(path)
 
 
-def write_signed(path: Path, part: str, value: object, signer: Signer) -> None:
+def write_signed(path: Path, part: str, value: object, signer: Signs) -> None:
     """Write a signed JSON file."""
     signed = {part: value, "algorithm": "ECDSA_SHA_256", "signature": signer.sign(value)}
     path.write_text(json.dumps(signed))

@@ -11,6 +11,7 @@ import pytest
 from serve_config.errors import InputError, ServeFailedError, StoreAwayError
 from serve_config.refusals import POINTER
 from serve_config.rollout import Rollout
+from serve_config.turn import goes_first
 from serve_config.workplace import Memory
 from tests.following import SECONDS, FakeRollout, World, pointer
 
@@ -207,3 +208,25 @@ def test_a_bad_pointer_at_the_start_needs_something_proven(
     world.memory.remember_good("v1")
     world.follower.first_look()
     assert world.refusals.holds(POINTER)
+
+
+def test_whose_turn_it_is_waits_for_the_list_of_nodes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While a rollout is open nothing changes before the file is there; then the lowest hash goes first."""
+    nodes = tmp_path / "nodes"
+    world = World(monkeypatch, nodes=nodes)
+
+    async def run() -> None:
+        async with world.following() as rollout:
+            world.says = pointer("v2", 2, "v1", percentage=10)
+            await world.looked(6)
+            assert (rollout.tried, world.follower.percentage) == ([], 10)
+            nodes.write_text("n\nanother\n" if goes_first("n", 10, ["n", "another"]) else "n\n")
+            await world.looked(6)
+            assert rollout.version == "v2"
+            world.says = pointer("v2", 3, "v1")
+            await world.looked()
+            assert world.follower.percentage == 100
+
+    asyncio.run(run())

@@ -20,6 +20,7 @@ PLAN = Plan(
     batch_size=8,
     batch_delay_ms=5,
     response_seconds=120,
+    keep_alive_seconds=75,
     max_body_bytes=6291456,
     max_connections=4096,
     max_queue=256,

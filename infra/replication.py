@@ -1,0 +1,170 @@
+"""A second copy of a bucket, in another region: written by S3 alone, kept when the first is emptied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws.iam as iam
+import pulumi_aws.kms as kms
+import pulumi_aws.s3 as s3
+
+from infra.backup_policies import owned_key, replication_policy, tls_only, trust
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicationArgs:
+    """What a copy needs."""
+
+    bucket: pulumi.Input[str]
+    """Name of the bucket that is copied; it has versions."""
+    bucket_arn: pulumi.Input[str]
+    """Its ARN."""
+    kms_key_arn: pulumi.Input[str]
+    """Key that its objects are encrypted with."""
+    region: str
+    """Where it is."""
+    second_region: str
+    """Where the copy is made."""
+    account_id: str
+    """Owns both."""
+    object_lock_days: int
+    """Days that nobody can delete a copy; 0: no such time."""
+    noncurrent_days: int = 365
+    """Days that overwritten copies are kept."""
+    tags: Mapping[str, str]
+    """Put on all that can have them."""
+
+
+def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """Copy a bucket's objects to a second region from now on, and return the copy's name.
+
+    Deletions are not copied: what is deleted here, by mistake or in malice, is still there.
+    """
+    child = pulumi.ResourceOptions(parent=parent)
+    key = kms.Key(
+        f"{name}-copy-key",
+        description="Skylift: the copy in the second region",
+        policy=json.dumps(owned_key(args.account_id)),
+        enable_key_rotation=True,
+        deletion_window_in_days=30,
+        region=args.second_region,
+        tags=args.tags,
+        opts=child,
+    )
+    copy = _bucket(name, args, key, parent)
+    role = iam.Role(
+        f"{name}-replication-role",
+        assume_role_policy=json.dumps(trust("s3", args.account_id)),
+        tags=args.tags,
+        opts=child,
+    )
+    may = iam.RolePolicy(
+        f"{name}-replication-policy",
+        role=role.name,
+        policy=pulumi.Output.all(args.bucket_arn, copy.arn, args.kms_key_arn, key.arn).apply(
+            lambda all_: json.dumps(replication_policy(*all_, args.region, args.second_region))
+        ),
+        opts=child,
+    )
+    versions = s3.BucketVersioning(
+        f"{name}-copy-versions",
+        bucket=copy.bucket,
+        versioning_configuration={"status": "Enabled"},
+        region=args.second_region,
+        opts=child,
+    )
+    s3.BucketReplicationConfig(
+        f"{name}-replication",
+        bucket=args.bucket,
+        role=role.arn,
+        rules=[
+            {
+                "id": "second-region",
+                "status": "Enabled",
+                "priority": 1,
+                "filter": {"prefix": ""},
+                "delete_marker_replication": {"status": "Disabled"},
+                "source_selection_criteria": {"sse_kms_encrypted_objects": {"status": "Enabled"}},
+                "destination": {
+                    "bucket": copy.arn,
+                    "encryption_configuration": {"replica_kms_key_id": key.arn},
+                    "storage_class": "STANDARD_IA",
+                },
+            }
+        ],
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[versions, may]),
+    )
+    return copy.bucket
+
+
+def _bucket(name: str, args: ReplicationArgs, key: kms.Key, parent: pulumi.Resource) -> s3.Bucket:
+    """Make the copy's bucket: private, encrypted, TLS only, with Object Lock as its source has."""
+    child = pulumi.ResourceOptions(parent=parent)
+    region = args.second_region
+    copy = s3.Bucket(f"{name}-copy", object_lock_enabled=True, region=region, tags=args.tags, opts=child)
+    s3.BucketPublicAccessBlock(
+        f"{name}-copy-private",
+        bucket=copy.bucket,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        region=region,
+        opts=child,
+    )
+    s3.BucketOwnershipControls(
+        f"{name}-copy-owner",
+        bucket=copy.bucket,
+        rule={"object_ownership": "BucketOwnerEnforced"},
+        region=region,
+        opts=child,
+    )
+    s3.BucketServerSideEncryptionConfiguration(
+        f"{name}-copy-encryption",
+        bucket=copy.bucket,
+        rules=[
+            {
+                "apply_server_side_encryption_by_default": {
+                    "sse_algorithm": "aws:kms",
+                    "kms_master_key_id": key.arn,
+                },
+                "bucket_key_enabled": True,
+            }
+        ],
+        region=region,
+        opts=child,
+    )
+    s3.BucketLifecycleConfiguration(
+        f"{name}-copy-lifecycle",
+        bucket=copy.bucket,
+        rules=[
+            {
+                "id": "old-versions",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "noncurrent_version_expiration": {"noncurrent_days": args.noncurrent_days},
+                "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
+            }
+        ],
+        region=region,
+        opts=child,
+    )
+    s3.BucketPolicy(
+        f"{name}-copy-policy",
+        bucket=copy.bucket,
+        policy=copy.arn.apply(lambda arn: json.dumps(tls_only(arn))),
+        region=region,
+        opts=child,
+    )
+    if args.object_lock_days:
+        s3.BucketObjectLockConfiguration(
+            f"{name}-copy-lock",
+            bucket=copy.bucket,
+            rule={"default_retention": {"mode": "GOVERNANCE", "days": args.object_lock_days}},
+            region=region,
+            opts=child,
+        )
+    return copy
