@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from infra.node_group import NodeGroup, NodeGroupArgs, ServingGroup, TrainingGroup
 from tests.mocks import Registered, of_type, only, record
@@ -179,11 +176,11 @@ def test_a_training_group_owns_all_but_its_size() -> None:
 
 def test_a_serving_group_has_balancer_queue_target_hook_and_refresh() -> None:
     made = registered(SERVE)
-    assert [(one.type, one.name, one.parent) for one in made[1:]] == [
-        (TEMPLATE, "serve-template", "serve"),
-        (GROUP, "serve-group", "serve"),
-        (HOOK, "serve-drain", "serve"),
-        (POLICY, "serve-queue", "serve"),
+    assert sorted((one.name, one.type, one.parent) for one in made[1:]) == [
+        ("serve-drain", HOOK, "serve"),
+        ("serve-group", GROUP, "serve"),
+        ("serve-queue", POLICY, "serve"),
+        ("serve-template", TEMPLATE, "serve"),
     ]
     group = only(made, GROUP)
     assert group.inputs["targetGroupArns"] == [
@@ -204,6 +201,7 @@ def test_a_serving_group_has_balancer_queue_target_hook_and_refresh() -> None:
     assert group.inputs["vpcZoneIdentifiers"] == ["subnet-a", "subnet-b"]
     assert (group.inputs["healthCheckGracePeriod"], group.inputs["defaultInstanceWarmup"]) == (420, 420)
     assert group.inputs["healthCheckType"] == "EC2"
+    assert group.inputs["capacityRebalance"] is True
     assert group.inputs["terminationPolicies"] == ["OldestLaunchTemplate", "Default"]
     assert "suspendedProcesses" not in group.inputs
     assert "initialLifecycleHooks" not in group.inputs
@@ -237,16 +235,6 @@ def test_a_pinned_serving_group_keeps_its_floor_in_the_stack() -> None:
     group = only(registered(replace(SERVE, min_nodes=2, desired_nodes=2)), GROUP)
     assert group.inputs["minSize"] == 2
     assert group.options["ignoreChanges"] == ["desiredCapacity"]
-
-
-@pytest.mark.parametrize(
-    ("percentage", "base", "rebalanced"), [(0, 0, True), (50, 1, True), (100, 0, False), (0, 4, False)]
-)
-def test_only_serving_nodes_that_may_be_spot_are_rebalanced(
-    percentage: int, base: int, rebalanced: bool
-) -> None:
-    group = only(registered(replace(SERVE, on_demand_percentage=percentage, on_demand_base=base)), GROUP)
-    assert group.inputs["capacityRebalance"] is rebalanced
 
 
 def test_without_alarms_a_refresh_names_none() -> None:
@@ -291,23 +279,6 @@ def test_a_capacity_block_is_a_market_of_its_own_without_mixed_types() -> None:
     assert group.inputs["launchTemplate"] == {"id": "train-template-id", "version": "1"}
     assert "mixedInstancesPolicy" not in group.inputs
     assert group.inputs["vpcZoneIdentifiers"] == ["subnet-a"]
-
-
-@pytest.mark.parametrize(
-    ("build", "given"),
-    [
-        (lambda: replace(TRAIN, training=None), "none"),
-        (lambda: replace(TRAIN, serving=SERVE.serving), "['train', 'serve']"),
-        (lambda: replace(SERVE, room="train"), "['serve']"),
-    ],
-)
-def test_a_group_of_no_room_is_refused(build: Callable[[], NodeGroupArgs], given: str) -> None:
-    with pytest.raises(ValueError, match="needs the part") as refused:
-        build()
-    assert str(refused.value) == (
-        f"a group of the room `train` needs the part of that room alone, got {given}; "
-        "give `training` for train, `serving` for serve"
-    )
 
 
 def test_the_group_tells_its_name_and_its_version() -> None:
