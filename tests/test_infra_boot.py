@@ -37,8 +37,9 @@ def test_a_node_is_fetched_synced_and_started(machine: Machine) -> None:
         *sorted(
             [
                 f"curl {flags} {IMDS}/meta-data/iam/security-credentials/node-role",
-                "curl -fsS --config - --aws-sigv4 aws:amz:eu-central-1:s3 --retry 8 --retry-all-errors "
-                f"--retry-max-time 300 --output {part_of(machine)}/bundle.zip "
+                "curl -fsS --config - --aws-sigv4 aws:amz:eu-central-1:s3 "
+                "-H x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 "
+                f"--retry 8 --retry-all-errors --retry-max-time 300 --output {part_of(machine)}/bundle.zip "
                 f"https://s3.eu-central-1.amazonaws.com/skylift-work/code/{SHA256}.zip",
             ],
             key=machine.calls("curl").index,  # the two are ends of one pipe
