@@ -104,7 +104,7 @@ def test_nodes_are_reached_by_groups_not_by_addresses(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_action_is_a_wildcard(stack: str) -> None:
-    """Every allowed action is spelled out, but for the recorded ones."""
+    """Every allowed action is spelled out."""
     wild = [
         (one.name, statement.get("Sid"), action)
         for one, _, statement in allowed(stack)
