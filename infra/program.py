@@ -13,6 +13,7 @@ from infra.backup import Backup, BackupArgs
 from infra.budget import Budget, BudgetArgs
 from infra.code_bundle import CodeBundle, CodeBundleArgs, build
 from infra.constraints import QUOTAS, check
+from infra.cost import estimate
 from infra.dead_man import DeadMan, DeadManArgs
 from infra.keys import Keys, KeysArgs
 from infra.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -234,5 +235,6 @@ def program() -> None:
         "serveLogGroup": names.serve_log_group,
         "dashboard": monitoring.dashboard_name,
         "topicArn": monitoring.topic_arn,
+        "costEstimate": estimate(settings).as_output(),
     }.items():
         pulumi.export(export, value)
