@@ -41,7 +41,8 @@ def program() -> None:
     here = account.ask(settings, QUOTAS)
     refused = check(settings, here.quotas)
     if refused:
-        raise pulumi.RunError(refused[0])
+        more = f" (and {len(refused) - 1} more)" if refused[1:] else ""
+        raise pulumi.RunError(f"{refused[0]}{more}")
 
     tags = names.tags(settings.owner, settings.cost_center)
     train_bundle, serve_bundle = build("train", ROOT), build("serve", ROOT)
@@ -69,6 +70,7 @@ def program() -> None:
             allowed_cidrs=settings.allowed_cidrs or (settings.cidr,),
             log_retention_days=settings.log_retention_days,
             kms_key_arn=keys.data_key_arn,
+            efa=settings.efa,
             token_keys=bool(settings.jwt_issuer),
             tags=tags,
         ),

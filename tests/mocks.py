@@ -121,6 +121,7 @@ def record(
         preview: outputs of resources are unknown, as in `pulumi preview`.
     """
     asyncio.set_event_loop(asyncio.new_event_loop())
+    settings.set_root_resource(None)  # type: ignore[arg-type]  # else the first program's stack is the parent of all
     monitor = Monitor(Recorder(answers or {}))
     mocks.set_mocks(monitor.mocks, project="skylift", stack=stack, preview=preview, monitor=monitor)
     pulumi_config.set_all_config(dict(config or {}))

@@ -11,16 +11,9 @@ from infra import account
 from infra.account import Account
 from infra.config import Settings, parse
 from tests.mocks import ACCOUNT, Answers, record
-from tests.stacks import defaults
+from tests.stacks import answers, defaults
 
-ANSWERS: Answers = {
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
-    "aws:index/getAvailabilityZones:getAvailabilityZones": {
-        "names": ["eu-central-1c", "eu-central-1a", "eu-central-1b"]
-    },
-    "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0"},
-    "aws:servicequotas/getServiceQuota:getServiceQuota": {"value": 8.0},
-}
+ANSWERS = answers("eu-central-1")
 QUOTAS = {"L-DB2E81BA": "ec2"}
 
 
@@ -29,10 +22,10 @@ def settings(region: str = "eu-central-1", **changed: str) -> Settings:
     return parse({**defaults(), **changed}, stack="dev", region=region)
 
 
-def asked(wanted: Settings, answers: Answers = ANSWERS) -> Account:
+def asked(wanted: Settings, heard: Answers = ANSWERS) -> Account:
     """Return what a program hears."""
     found: list[Account] = []
-    record(lambda: found.append(account.ask(wanted, QUOTAS)), answers=answers)
+    record(lambda: found.append(account.ask(wanted, QUOTAS)), answers=heard)
     return found[0]
 
 
@@ -52,27 +45,27 @@ def test_the_account_says_who_and_where_it_is() -> None:
         account_id=ACCOUNT,
         zones=("eu-central-1a", "eu-central-1b"),
         image_id="ami-0123456789abcdef0",
-        quotas={"L-DB2E81BA": 8.0},
+        quotas={"L-DB2E81BA": 2048.0},
     )
 
 
 def test_what_the_stack_names_is_not_asked() -> None:
     """An image and zones by name need no answer."""
     named = settings(imageId="ami-00000000", zoneNames='["eu-central-1c","eu-central-1b"]')
-    answers = {token: ANSWERS[token] for token in ANSWERS if "Caller" in token or "Quota" in token}
-    assert asked(named, answers) == Account(
+    few = {token: ANSWERS[token] for token in ANSWERS if "Caller" in token or "Quota" in token}
+    assert asked(named, few) == Account(
         account_id=ACCOUNT,
         zones=("eu-central-1c", "eu-central-1b"),
         image_id="ami-00000000",
-        quotas={"L-DB2E81BA": 8.0},
+        quotas={"L-DB2E81BA": 2048.0},
     )
 
 
 def test_a_region_with_too_few_zones_is_named() -> None:
     """The message says how many there are."""
-    answers = {**ANSWERS, "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-central-1a"]}}
+    one_zone = {"aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-central-1a"]}}
     with pytest.raises(pulumi.RunError) as error:
-        asked(settings(), answers)
+        asked(settings(), {**ANSWERS, **one_zone})
     assert str(error.value) == (
         "zones must be at most what eu-central-1 has (1), got 2; "
         "take a region that has more: pulumi config set aws:region NAME"

@@ -10,7 +10,7 @@ import regex
 from pulumi.runtime.rpc import UNKNOWN
 
 from infra.rehearsal.schema_names import TYPES
-from infra.rehearsal.schemas import NoSchemaError, create_only, row_of, schema_of, unmapped, violations
+from infra.rehearsal.schemas import NoSchemaError, replaces, row_of, schema_of, unmapped, violations
 
 VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 TARGETS = "aws:lb/targetGroup:TargetGroup"
@@ -146,11 +146,21 @@ def test_a_type_without_a_row_is_refused() -> None:
         violations("aws:ec2/castle:Castle", {})
 
 
-def test_create_only_properties() -> None:
-    """What AWS replaces a resource for, in the schema's names."""
-    assert create_only(TARGETS) == {
-        *("TargetType", "ProtocolVersion", "Port", "Name", "VpcId", "Protocol", "IpAddressType"),
-    }
+@pytest.mark.parametrize(
+    ("token", "name", "value", "anew"),
+    [
+        (TARGETS, "protocol", "HTTPS", True),
+        (TARGETS, "healthCheck", {"path": "/ready"}, False),
+        ("aws:budgets/budget:Budget", "name", "month", True),
+        ("aws:budgets/budget:Budget", "limitAmount", "10", False),
+        ("aws:ec2/vpc:Vpc", "cidrBlock", "10.0.0.0/16", True),
+        (VERSIONING, "bucket", "b", None),
+        ("aws:s3/bucketObjectv2:BucketObjectv2", "key", "k", None),
+    ],
+)
+def test_what_aws_makes_anew(token: str, name: str, value: object, anew: bool | None) -> None:
+    """Create-only properties of the schema, by Pulumi's names; None where the schema has no such property."""
+    assert replaces(token, name, value) is anew
 
 
 @pytest.mark.parametrize("token", TYPES)

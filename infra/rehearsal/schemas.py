@@ -63,10 +63,22 @@ def unmapped(type_token: str, inputs: Mapping[str, Any]) -> list[str]:
     return translate(row_of(type_token), schema_of(type_token), inputs).unmapped
 
 
-def create_only(type_token: str) -> frozenset[str]:
-    """Return the schema's properties (dotted) that cannot be changed in place."""
-    names = schema_of(type_token).get("createOnlyProperties", [])
-    return frozenset(name.removeprefix("/properties/").replace("/", ".") for name in names)
+def replaces(type_token: str, name: str, value: object) -> bool | None:
+    """Return whether AWS makes the resource anew when a property changes; None where its schema does not say.
+
+    Args:
+        type_token: as `aws:ec2/vpc:Vpc`.
+        name: the property, in Pulumi's names.
+        value: one that it has, whose shape tells where the schema keeps it.
+    """
+    row, schema = row_of(type_token), schema_of(type_token)
+    if not schema:
+        return None
+    paths = [path for path in translate(row, schema, {name: value}).sources if path]
+    if not paths:
+        return None
+    fixed = [tuple(one.split("/")[2:]) for one in schema.get("createOnlyProperties", [])]
+    return any(path[: len(one)] == one for one in fixed for path in paths)
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import data_reading, resilience
+from tests.bench import data_reading, infra_preview, resilience
 from tests.bench.photographs import write_photographs
 from tests.bench.tables import (
     machine,
@@ -30,6 +30,11 @@ from tests.bench.tables import (
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 RESULTS = Path(__file__).parent / "results"
+TABLES = {
+    "reading": reading_table,
+    "resilience": resilience_table,
+    "infra_preview": infra_preview.table,
+}
 console = Console(stderr=True)
 
 
@@ -69,7 +74,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="one of digits, photographs, ag_news, tinyshakespeare, reading, resilience",
+        help="one of digits, photographs, ag_news, tinyshakespeare, reading, resilience, infra_preview",
     )
     only = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="skylift-bench-") as temporary:
@@ -81,6 +86,8 @@ def main() -> None:
         record("reading", data_reading.measure())
     if only in ("", "resilience"):
         record("resilience", resilience.measure())
+    if only in ("", "infra_preview"):
+        record("infra_preview", infra_preview.measure())
     text = tables()
     (ROOT / "tests" / "bench" / "RESULTS.md").write_text(f"# Measured\n\n{text}\n")
     readme = ROOT / "README.md"
@@ -97,14 +104,14 @@ def record(name: str, measured: dict[str, Any]) -> None:
 
 def tables() -> str:
     """Return the tables of all that is kept, and on what it was measured."""
-    names = ("digits", "photographs", "ag_news", "tinyshakespeare", "reading", "resilience")
+    names = ("digits", "photographs", "ag_news", "tinyshakespeare", *TABLES)
     kept = {
         n: json.loads((RESULTS / f"{n}.json").read_text()) for n in names if (RESULTS / f"{n}.json").exists()
     }
     machines = "\n".join(sorted({row["machine"] for row in kept.values()}))
     results = {name: row["measured"] for name, row in kept.items() if name in names[:4]}
     parts = [machines, pipeline_table(results), stage_table(results)]
-    for name, table in (("reading", reading_table), ("resilience", resilience_table)):
+    for name, table in TABLES.items():
         if name in kept:
             parts.append(table(kept[name]["measured"]))
     return "\n\n".join(parts)

@@ -48,13 +48,15 @@ as_curl_config='import json, sys
 c = json.load(sys.stdin)
 print("user = \"%s:%s\"" % (c["AccessKeyId"], c["SecretAccessKey"]))
 print("header = \"x-amz-security-token: %s\"" % c["Token"])'
+nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 # what an empty body hashes to: S3 wants it
 # fetch s3://bucket/key file: signed with the node's role, whose secret no list of processes shows.
 fetch() {
   local role
   role="$(metadata iam/security-credentials/)"
   metadata "iam/security-credentials/$role" | python3 -c "$as_curl_config" |
-    curl -fsS --config - --aws-sigv4 "aws:amz:$region:s3" --retry 8 --retry-all-errors --retry-max-time 300 \
-      ${AWS_CA_BUNDLE:+--cacert "$AWS_CA_BUNDLE"} --output "$2" "$s3/${1#s3://}" ||
+    curl -fsS --config - --aws-sigv4 "aws:amz:$region:s3" -H "x-amz-content-sha256: $nothing" \
+      --retry 8 --retry-all-errors --retry-max-time 300 ${AWS_CA_BUNDLE:+--cacert "$AWS_CA_BUNDLE"} \
+      --output "$2" "$s3/${1#s3://}" ||
     fail "$1 cannot be read; see the node's role"
 }
 

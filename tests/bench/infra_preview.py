@@ -1,0 +1,132 @@
+"""What a preview of the AWS program costs: `prod` on the real engine beside an empty program, with its parts.
+
+Each preview is a process of its own, as a user's is: starting Python and importing the program are a part of it.
+Who used the processor is asked of the kernel: the engine, the provider (here the stand-in), the program.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = 3
+EVERY_SECONDS = 0.02
+"""How often the processes are looked at: what they use after the last look is missed."""
+PROVIDER, ENGINE = "pulumi-resource-aws", "pulumi"
+
+
+def measure() -> dict[str, Any]:
+    """Return the medians of three previews of each, by turns, and the time of all tests with mocks."""
+    from tests.engine.cloud import start_cloud
+
+    found: dict[str, list[dict[str, float]]] = {"empty": [], "prod": []}
+    with tempfile.TemporaryDirectory(prefix="skylift-bench-") as folder, start_cloud() as cloud:
+        for turn in range(ROUNDS):
+            for kind, times in found.items():
+                place = Path(folder) / f"{kind}-{turn}"
+                environment = cloud.environment(place)
+                times.append(_watched([sys.executable, "-m", __spec__.name, kind, str(place)], environment))
+    medians = {
+        kind: {part: round(statistics.median(time[part] for time in times), 2) for part in times[0]}
+        for kind, times in found.items()
+    }
+    empty, prod = medians["empty"], medians["prod"]
+    return {
+        **medians,
+        "ratio": round(prod["seconds"] / empty["seconds"], 2),
+        "ratio_without_provider": round((prod["seconds"] - prod["provider"]) / empty["seconds"], 2),
+        "mocked_tests_seconds": _mocked_tests(),
+    }
+
+
+def table(measured: dict[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    rows = [
+        "| preview on the real engine, s | wall | processor: provider | engine | program |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in ("empty", "prod"):
+        wall, *parts = (
+            f"{measured[kind][part]:.1f}" for part in ("seconds", "provider", "engine", "program")
+        )
+        rows.append(f"| {kind} | {wall} | {' | '.join(parts)} |")
+    rows.append(
+        f"| prod to empty, whole / without the provider's processor time | {measured['ratio']:.2f}x / "
+        f"{measured['ratio_without_provider']:.2f}x | | | |"
+    )
+    rows.append(f"| all unit tests with mocks | {measured['mocked_tests_seconds']:.1f} | | | |")
+    return "\n".join(rows)
+
+
+def _watched(command: list[str], environment: dict[str, str]) -> dict[str, float]:
+    """Run a preview and return its wall time and who used how much of the processor."""
+    used: dict[str, dict[int, float]] = {"provider": {}, "engine": {}, "program": {}}
+    begun = time.monotonic()
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as child:
+        over = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(psutil.Process(child.pid), used, over))
+        watcher.start()
+        code = child.wait()
+        over.set()
+        watcher.join()
+    if code != 0:
+        raise RuntimeError(f"the preview must succeed, `{' '.join(command)}` ended with exit code {code}")
+    return {
+        "seconds": time.monotonic() - begun,
+        **{part: sum(times.values()) for part, times in used.items()},
+    }
+
+
+def _watch(root: psutil.Process, used: dict[str, dict[int, float]], over: threading.Event) -> None:
+    while not over.wait(EVERY_SECONDS):
+        try:
+            family = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        for process in family:
+            try:
+                words = " ".join(process.cmdline()[:2])
+                times = process.cpu_times()
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            part = "program" if process == root else "provider" if PROVIDER in words else "engine"
+            used[part][process.pid] = times.user + times.system
+
+
+def _mocked_tests() -> float:
+    files = sorted(str(file) for file in ROOT.glob("tests/test_infra_*.py") if "rehearsal" not in file.name)
+    begun = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *files], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
+    return round(time.monotonic() - begun, 1)
+
+
+def _preview(kind: str, folder: Path) -> None:
+    """Preview once, in this process."""
+    import os
+
+    from tests.engine.deployment import deploy
+
+    def nothing() -> None:
+        """Describe an empty stack."""
+
+    program = {"program": nothing} if kind == "empty" else {}
+    deploy("prod", folder / "stack", dict(os.environ), **program).preview()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        _preview(sys.argv[1], Path(sys.argv[2]))
+    else:
+        print(json.dumps(measure(), indent=1))

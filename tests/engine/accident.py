@@ -1,0 +1,127 @@
+"""Accidents that a deployment must outlive: the engine killed half-way, and hands that change AWS behind its back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pulumi.automation as auto
+from pulumi.automation.events import EngineEvent
+
+from tests.engine.deployment import Deployment
+from tests.engine.inventory import Client
+
+
+def kill_half_way(deployment: Deployment, after: int) -> int:
+    """Run `up` and kill the engine with all that it started, when so many resources are made.
+
+    Returns:
+        How many the engine had reported when it died.
+    """
+    made: list[str] = []
+
+    def hear(event: EngineEvent) -> None:
+        if event.res_outputs_event is not None and event.res_outputs_event.metadata.op == "create":
+            made.append(event.res_outputs_event.metadata.urn)
+        if len(made) == after:
+            for process in _engine():
+                process.kill()
+
+    try:
+        deployment.stack.up(program=deployment.program, on_event=hear)
+    except auto.CommandError:
+        deployment.stack.cancel()  # gives back the lock that the dead one held
+        return len(made)
+    raise AssertionError(f"the engine was done before {after} resources were made")
+
+
+def _engine() -> list[psutil.Process]:
+    """Return the engine that this process started, and the plugins that it started."""
+    engines = [one for one in psutil.Process(os.getpid()).children() if one.name() == "pulumi"]
+    return [process for engine in engines for process in [engine, *engine.children(recursive=True)]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """A change that somebody makes by hand, and how the engine finds it."""
+
+    what: str
+    """In words."""
+    resource: str
+    """Logical name of what differs then."""
+    repair: str
+    """What the engine does about it: `update`, or `create` where it is gone."""
+    make: Callable[[Client, Callable[[str], str]], Any]
+    """Makes it; the second argument gives the physical id of a logical name."""
+
+
+WIDE = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
+DRIFTS = [
+    Drift(
+        what="a tag of the network is edited",
+        resource="network-vpc",
+        repair="update",
+        make=lambda client, ids: client("ec2").create_tags(
+            Resources=[ids("network-vpc")], Tags=[{"Key": "Owner", "Value": "somebody"}]
+        ),
+    ),
+    Drift(
+        what="the serving group may grow further",
+        resource="serve-group",
+        repair="update",
+        make=lambda client, ids: client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=ids("serve-group"), MaxSize=9
+        ),
+    ),
+    Drift(
+        what="the health check asks another path",
+        resource="load-balancer-nodes",
+        repair="update",
+        make=lambda client, ids: client("elbv2").modify_target_group(
+            TargetGroupArn=ids("load-balancer-nodes"), HealthCheckPath="/"
+        ),
+    ),
+    Drift(
+        what="a role may do more",
+        resource="access-serve-policy",
+        repair="update",
+        make=lambda client, ids: client("iam").put_role_policy(
+            RoleName=ids("access-serve-policy").partition(":")[0],
+            PolicyName=ids("access-serve-policy").partition(":")[2],
+            PolicyDocument=WIDE,
+        ),
+    ),
+    Drift(
+        what="versions are no longer kept",
+        resource="storage-models-versioning",
+        repair="update",
+        make=lambda client, ids: client("s3").put_bucket_versioning(
+            Bucket=ids("storage-models"), VersioningConfiguration={"Status": "Suspended"}
+        ),
+    ),
+    Drift(
+        what="a bucket may be made public",
+        resource="storage-data-private",
+        repair="create",
+        make=lambda client, ids: client("s3").delete_public_access_block(Bucket=ids("storage-data")),
+    ),
+    Drift(
+        what="the door to the load balancer is closed",
+        resource="network-clients-0-in",
+        repair="create",
+        make=lambda client, ids: client("ec2").revoke_security_group_ingress(
+            GroupId=ids("network-load-balancer"), SecurityGroupRuleIds=[ids("network-clients-0-in")]
+        ),
+    ),
+    Drift(
+        what="logs are kept for a day",
+        resource="monitoring-train-log",
+        repair="update",
+        make=lambda client, ids: client("logs").put_retention_policy(
+            logGroupName=ids("monitoring-train-log"), retentionInDays=1
+        ),
+    ),
+]
