@@ -9,6 +9,8 @@ from typing import Any
 from infra.instance_types import InstanceType, instance_types
 from infra.prices import Instance, Prices
 
+GIB = 1.073741824
+"""GB (10^9 bytes) of a GiB."""
 UNENCRYPTED = ("g5g",)
 """Families whose traffic between nodes the hardware does not encrypt; it does for all others in the table."""
 
@@ -18,7 +20,7 @@ class Wish:
     """What a GPU must have."""
 
     memory_gb: float = 0
-    """GiB of memory of one GPU, at least."""
+    """GB of memory of one GPU, at least, as GPUs are sold: one of `24 GB` shows 22.4 GiB."""
     bandwidth_gbs: float = 0
     """GB/s of memory bandwidth of one GPU, at least."""
     efa: bool = False
@@ -28,7 +30,7 @@ class Wish:
         """Tell whether a type has all of it."""
         return (
             one.gpus > 0
-            and one.gpu_memory_gb >= self.memory_gb
+            and round(one.gpu_memory_gb * GIB) >= self.memory_gb
             and one.gpu_bandwidth_gbs >= self.bandwidth_gbs
             and (one.efa_cards > 0 or not self.efa)
         )

@@ -44,6 +44,8 @@ ENCRYPT = (
 
 NOTIFIERS = {
     "Alarms": "cloudwatch.amazonaws.com",
+    "Anomalies": "costalerts.amazonaws.com",
+    "Backups": "backup.amazonaws.com",
     "Budgets": "budgets.amazonaws.com",
     "Events": "events.amazonaws.com",
 }

@@ -31,6 +31,12 @@ def test_a_wish_is_of_one_gpu_and_the_cheapest_comes_first() -> None:
     ]
 
 
+def test_memory_is_wished_for_as_gpus_are_sold() -> None:
+    assert "g6.xlarge" in names(Wish(memory_gb=24))  # shows 22.4 GiB
+    assert "g6.xlarge" not in names(Wish(memory_gb=25))
+    assert "g6e.xlarge" in names(Wish(memory_gb=48))  # shows 44.7 GiB
+
+
 def test_what_has_no_price_here_comes_last() -> None:
     found = offers(Wish(memory_gb=80), prices("eu-central-1"))
     assert [one.price is None for one in found] == [False] + [True] * 6

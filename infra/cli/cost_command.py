@@ -27,7 +27,7 @@ COLUMNS = (
     ("a GPU GiB", True),
 )  # fmt: skip
 """Of the comparison: heading, and whether it holds numbers."""
-WIDEST = 140
+WIDEST = 144
 """Characters that the comparison needs."""
 
 
@@ -39,7 +39,9 @@ def cost(
     nat_gb: Annotated[float, typer.Option(min=0, help="GB a month through NAT.", rich_help_panel=STACK)] = 50,
     gpu_memory: Annotated[
         float,
-        typer.Option(min=0, help="GiB of memory that a GPU must have.", rich_help_panel=CHOICE),
+        typer.Option(
+            min=0, help="GB of memory that a GPU must have, as sold (24, 48, 80).", rich_help_panel=CHOICE
+        ),
     ] = 0,
     bandwidth: Annotated[
         float,
