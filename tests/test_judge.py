@@ -102,7 +102,11 @@ def test_a_plan_has_terraforms_names() -> None:
         "block_device_mappings": [{"device_name": "/dev/sda1"}]
     }
     assert (snake("cidrIpv4"), snake("mapPublicIpOnLaunch")) == ("cidr_ipv4", "map_public_ip_on_launch")
-    assert [singular(name) for name in ("metric_queries", "rules", "aliases")] == ["metric_query", "rule", "alias"]
+    assert [singular(name) for name in ("metric_queries", "rules", "aliases")] == [
+        "metric_query",
+        "rule",
+        "alias",
+    ]
 
 
 def test_a_plan_says_what_refers_to_what() -> None:

@@ -15,6 +15,7 @@ ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLifecycleHooks",
     "cloudwatch:GetMetricData",
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
