@@ -84,8 +84,9 @@ class Machine:
             (self.root / folder).mkdir(parents=True)
         for name, body in (("curl", CURL), ("uv", UV), ("python3", PYTHON), ("haproxy", "")):
             self.program(name, body)
-        for name in ("systemctl", "useradd", "chown", "shutdown", "mdadm", "mkfs.ext4", "mount"):
+        for name in ("useradd", "chown", "shutdown", "mdadm", "mkfs.ext4", "mount"):
             self.program(name)
+        self.program("systemctl", '[ "$1" = cat ] && exit 1; exit 0')
         self.program("id", "exit 1")
         self.program("lsblk")
         self.program("mountpoint", "exit 1")
