@@ -10,6 +10,7 @@ import pulumi_aws.iam as iam
 
 from infra.policies import Document, text
 from infra.role_policies import NODE_MANAGED_POLICY, Places, node_trust, serve_policy, train_policy
+from infra.source import source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class AccessArgs:
     kms_key_arn: pulumi.Input[str]
     """Key of the buckets; used through S3 only."""
     signing_key_arn: pulumi.Input[str]
-    """Key of releases: training signs, serving verifies."""
+    """Key of releases: training signs, serving reads its public key."""
     model_name: str
     """The one model that these nodes publish and serve."""
     train_group_name: str
@@ -37,13 +38,16 @@ class AccessArgs:
     serve_group_name: str
     """Physical name of the serving group."""
     target_group_arn: pulumi.Input[str]
-    """The target group that serving nodes join and leave."""
+    """The target group that serving nodes leave."""
     train_log_group: str
     """Log group of the training nodes."""
     serve_log_group: str
     """Log group of the serving nodes."""
     metrics_namespace: str
     """The one CloudWatch namespace that nodes may write to."""
+    data: str = ""
+    """The training's data, as set: where it names another bucket, training may read that place of it. A bucket with
+    a KMS key of its own must let the training role use that key."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags put on every child."""
 
@@ -80,6 +84,7 @@ class Access(pulumi.ComponentResource):
                 train_log_group=args.train_log_group,
                 serve_log_group=args.serve_log_group,
                 metrics_namespace=args.metrics_namespace,
+                source=source(args.data),
             )
         )
         train = self._role(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws.backup as backup
 import pulumi_aws.iam as iam
 
-from infra.backup_policies import backup_policy, restore_policy, trust
+from infra.backup_policies import backup_policy, restore_policy, service_trust
+from infra.policies import Document, text
 from infra.replication import ReplicationArgs, replicate
 
 NIGHTLY = "cron(0 3 * * ? *)"
@@ -187,13 +186,13 @@ class Backup(pulumi.ComponentResource):
         )
 
     def _role(
-        self, name: str, args: BackupArgs, policy: Callable[[list[str], str], dict[str, Any]]
+        self, name: str, args: BackupArgs, policy: Callable[[list[str], str], Document]
     ) -> pulumi.Output[str]:
         """Make a role of AWS Backup and return its ARN, once it may do what its policy says."""
         child = pulumi.ResourceOptions(parent=self)
         role = iam.Role(
             name,
-            assume_role_policy=json.dumps(trust("backup", args.account_id)),
+            assume_role_policy=text(service_trust("backup", args.account_id)),
             tags=args.tags,
             opts=child,
         )
@@ -201,7 +200,7 @@ class Backup(pulumi.ComponentResource):
         may = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
-            policy=arns.apply(lambda all_: json.dumps(policy(all_[:2], all_[2]))),
+            policy=arns.apply(lambda all_: text(policy(all_[:2], all_[2]))),
             opts=child,
         )
         return pulumi.Output.all(role.arn, may.id).apply(lambda both: str(both[0]))

@@ -7,34 +7,20 @@ and region.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+from infra.key_policies import ADMINISTER, ENCRYPT, THIS_KEY
+from infra.policies import Document, Statement, allow, document, grant, trust
 
 TEST_BUCKETS = "arn:aws:s3:::awsbackup-restore-test-*"
 """Buckets that a restore test makes and AWS Backup removes again."""
 
 
-def trust(service: str, account_id: str) -> dict[str, Any]:
-    """Return who may take a role: one service of AWS, on behalf of this account alone."""
-    return document(
-        {
-            "Sid": "ServiceOfThisAccount",
-            "Effect": "Allow",
-            "Principal": {"Service": f"{service}.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-        }
-    )
-
-
-def backup_policy(
-    bucket_arns: Sequence[str], kms_key_arn: str, region: str, account_id: str
-) -> dict[str, Any]:
+def backup_policy(bucket_arns: Sequence[str], kms_key_arn: str, region: str, account_id: str) -> Document:
     """Return what the role that makes backups may do: read the buckets, whole, and be told of changes."""
     return document(
-        {
-            "Sid": "ReadBuckets",
-            "Effect": "Allow",
-            "Action": [
+        allow(
+            "ReadBuckets",
+            [
                 "s3:GetBucketAcl",
                 "s3:GetBucketLocation",
                 "s3:GetBucketNotification",
@@ -46,12 +32,11 @@ def backup_policy(
                 "s3:PutBucketNotification",
                 "s3:PutInventoryConfiguration",
             ],
-            "Resource": list(bucket_arns),
-        },
-        {
-            "Sid": "ReadObjects",
-            "Effect": "Allow",
-            "Action": [
+            bucket_arns,
+        ),
+        allow(
+            "ReadObjects",
+            [
                 "s3:GetObject",
                 "s3:GetObjectAcl",
                 "s3:GetObjectTagging",
@@ -59,12 +44,11 @@ def backup_policy(
                 "s3:GetObjectVersionAcl",
                 "s3:GetObjectVersionTagging",
             ],
-            "Resource": [f"{arn}/*" for arn in bucket_arns],
-        },
-        {
-            "Sid": "SeeChanges",
-            "Effect": "Allow",
-            "Action": [
+            [f"{arn}/*" for arn in bucket_arns],
+        ),
+        allow(
+            "SeeChanges",
+            [
                 "events:DeleteRule",
                 "events:DescribeRule",
                 "events:DisableRule",
@@ -74,32 +58,33 @@ def backup_policy(
                 "events:PutTargets",
                 "events:RemoveTargets",
             ],
-            "Resource": f"arn:aws:events:{region}:{account_id}:rule/AwsBackupManagedRule*",
-        },
-        {
-            "Sid": "TagRecoveryPoints",
-            "Effect": "Allow",
-            "Action": "backup:TagResource",
-            "Resource": f"arn:aws:backup:{region}:{account_id}:recovery-point:*",
-        },
-        {
-            "Sid": "ActionsWithoutAResource",
-            "Effect": "Allow",
-            "Action": ["cloudwatch:GetMetricData", "events:ListRules", "s3:ListAllMyBuckets"],
-            "Resource": "*",
-        },
+            [f"arn:aws:events:{region}:{account_id}:rule/AwsBackupManagedRule*"],
+        ),
+        allow(
+            "TagRecoveryPoints",
+            ["backup:TagResource"],
+            [f"arn:aws:backup:{region}:{account_id}:recovery-point:*"],
+        ),
+        allow(
+            "ActionsWithoutAResource",
+            ["cloudwatch:GetMetricData", "events:ListRules", "s3:ListAllMyBuckets"],
+            ["*"],
+        ),
         use_key("UseKey", kms_key_arn, region, ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]),
     )
 
 
-def restore_policy(bucket_arns: Sequence[str], kms_key_arn: str, region: str) -> dict[str, Any]:
-    """Return what the role that restores may do: write to the stack's buckets, and to those that a test makes."""
-    buckets = [*bucket_arns, TEST_BUCKETS]
+def restore_policy(bucket_arns: Sequence[str], kms_key_arn: str, region: str) -> Document:
+    """Return what the role that restores may do: write to the stack's buckets, beside them, and to a test's.
+
+    A release's manifest cannot be written twice, so releases are restored into a bucket beside theirs, of its name
+    and `-restored`.
+    """
+    buckets = [*bucket_arns, *(f"{arn}-restored" for arn in bucket_arns), TEST_BUCKETS]
     return document(
-        {
-            "Sid": "PrepareBuckets",
-            "Effect": "Allow",
-            "Action": [
+        allow(
+            "PrepareBuckets",
+            [
                 "s3:CreateBucket",
                 "s3:GetBucketLocation",
                 "s3:GetBucketOwnershipControls",
@@ -109,12 +94,11 @@ def restore_policy(bucket_arns: Sequence[str], kms_key_arn: str, region: str) ->
                 "s3:PutBucketOwnershipControls",
                 "s3:PutBucketVersioning",
             ],
-            "Resource": buckets,
-        },
-        {
-            "Sid": "WriteObjects",
-            "Effect": "Allow",
-            "Action": [
+            buckets,
+        ),
+        allow(
+            "WriteObjects",
+            [
                 "s3:DeleteObject",
                 "s3:GetObject",
                 "s3:GetObjectAcl",
@@ -127,41 +111,30 @@ def restore_policy(bucket_arns: Sequence[str], kms_key_arn: str, region: str) ->
                 "s3:PutObjectTagging",
                 "s3:PutObjectVersionAcl",
             ],
-            "Resource": [f"{arn}/*" for arn in buckets],
-        },
+            [f"{arn}/*" for arn in buckets],
+        ),
         use_key("UseKey", kms_key_arn, region, ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]),
     )
 
 
 def replication_policy(
     source_arn: str, copy_arn: str, source_key_arn: str, copy_key_arn: str, region: str, second_region: str
-) -> dict[str, Any]:
+) -> Document:
     """Return what S3 may do to copy a bucket into another region: read there, write here, delete nowhere."""
     return document(
-        {
-            "Sid": "ReadSource",
-            "Effect": "Allow",
-            "Action": ["s3:GetReplicationConfiguration", "s3:ListBucket"],
-            "Resource": source_arn,
-        },
-        {
-            "Sid": "ReadVersions",
-            "Effect": "Allow",
-            "Action": [
+        allow("ReadSource", ["s3:GetReplicationConfiguration", "s3:ListBucket"], [source_arn]),
+        allow(
+            "ReadVersions",
+            [
                 "s3:GetObjectLegalHold",
                 "s3:GetObjectRetention",
                 "s3:GetObjectVersionAcl",
                 "s3:GetObjectVersionForReplication",
                 "s3:GetObjectVersionTagging",
             ],
-            "Resource": f"{source_arn}/*",
-        },
-        {
-            "Sid": "WriteCopies",
-            "Effect": "Allow",
-            "Action": ["s3:ReplicateObject", "s3:ReplicateTags"],
-            "Resource": f"{copy_arn}/*",
-        },
+            [f"{source_arn}/*"],
+        ),
+        allow("WriteCopies", ["s3:ReplicateObject", "s3:ReplicateTags"], [f"{copy_arn}/*"]),
         use_key("ReadWithTheSourcesKey", source_key_arn, region, ["kms:Decrypt"], services=("s3",)),
         use_key("WriteWithTheCopysKey", copy_key_arn, second_region, ["kms:Encrypt"], services=("s3",)),
     )
@@ -173,46 +146,20 @@ def use_key(
     region: str,
     kms_actions: Sequence[str],
     services: Sequence[str] = ("backup", "s3"),
-) -> dict[str, Any]:
+) -> Statement:
     """Return a statement: use a key, through these services alone."""
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": list(kms_actions),
-        "Resource": key_arn,
-        "Condition": {
-            "StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}
-        },
-    }
+    through = [f"{service}.{region}.amazonaws.com" for service in services]
+    return allow(sid, kms_actions, [key_arn], {"StringEquals": {"kms:ViaService": through}})
 
 
-def tls_only(bucket_arn: str) -> dict[str, Any]:
-    """Return a bucket's policy that refuses what comes without TLS."""
+def service_trust(service: str, account_id: str) -> Document:
+    """Return who may take a role: one service of AWS, on behalf of this account alone."""
+    return trust(f"{service}.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account_id}})
+
+
+def copy_key_policy(account_id: str) -> Document:
+    """Return the policy of the copy's key: the account administers, its roles' policies say who uses it."""
+    root = {"AWS": f"arn:aws:iam::{account_id}:root"}
     return document(
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [bucket_arn, f"{bucket_arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
+        grant("Administer", root, ADMINISTER, THIS_KEY), grant("UseThroughIam", root, ENCRYPT, THIS_KEY)
     )
-
-
-def owned_key(account_id: str) -> dict[str, Any]:
-    """Return a key's policy: the account owns it, and its roles' policies say who uses it."""
-    return document(
-        {
-            "Sid": "AccountOwnsTheKey",
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
-            "Action": "kms:*",
-            "Resource": "*",
-        }
-    )
-
-
-def document(*statements: dict[str, Any]) -> dict[str, Any]:
-    """Return a policy document."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -31,13 +31,15 @@ as_curl_config='import json, sys
 c = json.load(sys.stdin)
 print("user = \"%s:%s\"" % (c["AccessKeyId"], c["SecretAccessKey"]))
 print("header = \"x-amz-security-token: %s\"" % c["Token"])'
+nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 # what an empty body hashes to: S3 wants it
 # fetch s3://bucket/key file: signed with the node's role, whose secret no list of processes shows.
 fetch() {
   local role
   role="$(metadata iam/security-credentials/)"
   metadata "iam/security-credentials/$role" | python3 -c "$as_curl_config" |
-    curl -fsS --config - --aws-sigv4 "aws:amz:$region:s3" --retry 8 --retry-all-errors --retry-max-time 300 \
-      ${AWS_CA_BUNDLE:+--cacert "$AWS_CA_BUNDLE"} --output "$2" "$s3/${1#s3://}" ||
+    curl -fsS --config - --aws-sigv4 "aws:amz:$region:s3" -H "x-amz-content-sha256: $nothing" \
+      --retry 8 --retry-all-errors --retry-max-time 300 ${AWS_CA_BUNDLE:+--cacert "$AWS_CA_BUNDLE"} \
+      --output "$2" "$s3/${1#s3://}" ||
     fail "$1 cannot be read; see the node's role"
 }
 
@@ -105,6 +107,9 @@ fi
 
 # 3. A place for large files: instance store where the node has some.
 place=/var/lib/skylift/scratch
+if [ "$scratch" = true ] && owns_machine && systemctl cat dlami-nvme.service >/dev/null 2>&1; then
+  systemctl start dlami-nvme.service || say "the image could not mount its instance store" # returns when it is done
+fi
 if [ "$scratch" = true ] && mountpoint -q /opt/dlami/nvme 2>/dev/null; then
   place=/opt/dlami/nvme/skylift
 elif [ "$scratch" = true ] && owns_machine; then
@@ -160,7 +165,7 @@ cat >/etc/systemd/system/skylift.service <<END
 [Unit]
 Description=Skylift node ($room)
 Wants=network-online.target
-After=network-online.target
+After=network-online.target dlami-nvme.service
 StartLimitIntervalSec=900
 StartLimitBurst=5
 StartLimitAction=poweroff
@@ -172,6 +177,7 @@ WorkingDirectory=$code
 EnvironmentFile=/etc/skylift/node.env
 Environment=HOME=/var/lib/skylift PYTHONUNBUFFERED=1
 ExecStartPre=+-/usr/bin/nvidia-modprobe -u -c=0
+ExecStartPre=+/usr/bin/install -d -o skylift -g skylift $place
 ExecStart=$code/.venv/bin/python -m $module
 StandardOutput=append:/var/log/skylift/node.log
 StandardError=inherit
@@ -195,6 +201,9 @@ RestrictNamespaces=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
+ProtectProc=invisible
 UMask=0077
 ReadWritePaths=/var/lib/skylift $place
 LimitMEMLOCK=infinity

@@ -27,6 +27,8 @@ class BucketArgs:
     """Delete what it holds when the stack is destroyed."""
     protect: bool = False
     """Refuse to delete it until this is off."""
+    region: str | None = None
+    """Where it is made; None: the stack's region."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags put on it."""
 
@@ -38,6 +40,7 @@ def make_bucket(name: str, args: BucketArgs, parent: pulumi.Resource) -> s3.Buck
         name,
         force_destroy=args.force_destroy,
         object_lock_enabled=args.object_lock,
+        region=args.region,
         tags=args.tags,
         opts=pulumi.ResourceOptions(parent=parent, protect=args.protect or None),
     )
@@ -45,10 +48,15 @@ def make_bucket(name: str, args: BucketArgs, parent: pulumi.Resource) -> s3.Buck
         f"{name}-versioning",
         bucket=bucket.bucket,
         versioning_configuration={"status": "Enabled"},
+        region=args.region,
         opts=child,
     )
     s3.BucketServerSideEncryptionConfiguration(
-        f"{name}-encryption", bucket=bucket.bucket, rules=[_encryption(args.kms_key_arn)], opts=child
+        f"{name}-encryption",
+        bucket=bucket.bucket,
+        rules=[_encryption(args.kms_key_arn)],
+        region=args.region,
+        opts=child,
     )
     s3.BucketPublicAccessBlock(
         f"{name}-private",
@@ -57,18 +65,21 @@ def make_bucket(name: str, args: BucketArgs, parent: pulumi.Resource) -> s3.Buck
         block_public_policy=True,
         ignore_public_acls=True,
         restrict_public_buckets=True,
+        region=args.region,
         opts=child,
     )
     s3.BucketOwnershipControls(
         f"{name}-ownership",
         bucket=bucket.bucket,
         rule={"object_ownership": "BucketOwnerEnforced"},
+        region=args.region,
         opts=child,
     )
     s3.BucketLifecycleConfiguration(
         f"{name}-lifecycle",
         bucket=bucket.bucket,
         rules=[tidy(args.noncurrent_days), *args.rules],
+        region=args.region,
         # Rules about older versions are refused while the bucket keeps none.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[versioning]),
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from infra.policies import Document, document, grant
+from infra.source import Source
 
 CALLS: Mapping[str, Sequence[str]] = {
     "autoscaling": (
         "autoscaling:CompleteLifecycleAction",
         "autoscaling:DescribeAutoScalingGroups",
-        "autoscaling:DescribeAutoScalingInstances",
-        "autoscaling:RecordLifecycleActionHeartbeat",
+        "autoscaling:DescribeLifecycleHooks",
         "autoscaling:SetDesiredCapacity",
         "autoscaling:SetInstanceHealth",
         "autoscaling:SetInstanceProtection",
@@ -21,9 +21,8 @@ CALLS: Mapping[str, Sequence[str]] = {
     "elasticloadbalancing": (
         "elasticloadbalancing:DeregisterTargets",
         "elasticloadbalancing:DescribeTargetHealth",
-        "elasticloadbalancing:RegisterTargets",
     ),
-    "kms": ("kms:GetPublicKey", "kms:Sign", "kms:Verify"),
+    "kms": ("kms:GetPublicKey", "kms:Sign"),
     "logs": ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
     "monitoring": ("cloudwatch:PutMetricData",),
     "ssm": (
@@ -63,14 +62,26 @@ def interface_endpoint(service: str, account_id: str) -> Document:
     return document(grant("OwnAccount", "*", CALLS[service], ["*"], own))
 
 
-def s3_endpoint(account_id: str, region: str) -> Document:
-    """Return the policy of the S3 gateway: own principals to own buckets, and AWS's agents for reading.
+def s3_endpoint(account_id: str, region: str, source: Source | None = None) -> Document:
+    """Return the policy of the S3 gateway: own principals to own buckets, and reading of what else is named.
 
     Data cannot leave through it to a stranger's bucket, whatever credentials somebody brought along.
+
+    Args:
+        account_id: the account, 12 digits.
+        region: of AWS's buckets with agents.
+        source: data of the training in another bucket, maybe another account's.
     """
-    own = {"StringEquals": {"aws:PrincipalAccount": account_id, "aws:ResourceAccount": account_id}}
+    caller = {"aws:PrincipalAccount": account_id}
+    own = {"StringEquals": caller | {"aws:ResourceAccount": account_id}}
     calls = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]
     agents = [f"arn:aws:s3:::{bucket.format(region=region)}/*" for bucket in AGENT_BUCKETS]
-    return document(
-        grant("OwnBuckets", "*", calls, ["*"], own), grant("AgentPackages", "*", ["s3:GetObject"], agents)
-    )
+    statements = [
+        grant("OwnBuckets", "*", calls, ["*"], own),
+        grant("AgentPackages", "*", ["s3:GetObject"], agents),
+    ]
+    if source is not None:
+        read = ["s3:GetObject", "s3:ListBucket"]
+        places = [source.bucket, *source.objects]
+        statements.append(grant("Source", "*", read, places, {"StringEquals": caller}))
+    return document(*statements)

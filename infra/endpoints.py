@@ -10,6 +10,7 @@ import pulumi_aws.ec2 as ec2
 
 from infra.endpoint_policies import interface_endpoint, s3_endpoint
 from infra.policies import text
+from infra.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class EndpointArgs:
     """The account, 12 digits: nobody else's principals may pass."""
     region: str
     """The network's region."""
+    source: Source | None = None
+    """Data of the training in another bucket; it may be read through the gateway."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags put on every door."""
 
@@ -36,7 +39,7 @@ def make_s3_gateway(
         service_name=f"com.amazonaws.{args.region}.s3",
         vpc_endpoint_type="Gateway",
         route_table_ids=route_tables,
-        policy=text(s3_endpoint(args.account_id, args.region)),
+        policy=text(s3_endpoint(args.account_id, args.region, args.source)),
         tags={**args.tags, "Name": name},
         opts=pulumi.ResourceOptions(parent=parent),
     )

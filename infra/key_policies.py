@@ -44,8 +44,9 @@ ENCRYPT = (
 
 NOTIFIERS = {
     "Alarms": "cloudwatch.amazonaws.com",
+    "Anomalies": "costalerts.amazonaws.com",
+    "Backups": "backup.amazonaws.com",
     "Budgets": "budgets.amazonaws.com",
-    "Events": "events.amazonaws.com",
 }
 """Services that send to the encrypted topic; without the key their messages are lost without a word."""
 

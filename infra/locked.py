@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +20,8 @@ def locked(lock: str, group: str) -> list[str]:
     Raises:
         ValueError: the lock knows no such group.
     """
-    packages: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for package in tomllib.loads(lock)["package"]:
-        packages[package["name"]].append(package)
-    groups = packages[PROJECT][0]["dev-dependencies"] if packages[PROJECT] else {}
+    packages = _packages(lock)
+    groups = packages[PROJECT][0]["dev-dependencies"] if PROJECT in packages else {}
     if group not in groups:
         raise ValueError(f"uv.lock must hold the group `{group}`, it has {sorted(groups)}; run uv lock")
     waiting, found = [_need(one) for one in groups[group]], set[Need]()
@@ -34,6 +32,16 @@ def locked(lock: str, group: str) -> list[str]:
             for package in packages[need[0]]:
                 waiting += _needs(package, need[1])
     return sorted({_spelled(package) for name, _ in found for package in packages[name]})
+
+
+@functools.lru_cache(
+    maxsize=1
+)  # two rooms ask one after the other, and reading a megabyte takes most of a second
+def _packages(lock: str) -> Mapping[str, list[Mapping[str, Any]]]:
+    packages: dict[str, list[Mapping[str, Any]]] = {}
+    for package in tomllib.loads(lock)["package"]:
+        packages.setdefault(package["name"], []).append(package)
+    return packages
 
 
 def _needs(package: Mapping[str, Any], extras: tuple[str, ...]) -> list[Need]:

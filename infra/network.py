@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 import pulumi
 import pulumi_aws.ec2 as ec2
 
+from infra.addresses import NARROWEST, WIDEST, check_addresses, subnets
 from infra.endpoint_policies import CALLS
 from infra.endpoints import EndpointArgs, make_interfaces, make_s3_gateway
 from infra.flow_logs import FlowLogArgs, make_flow_logs
-from infra.security_groups import ANYWHERE, SecurityGroups, SecurityGroupsArgs
-
-Nat = Literal["one", "per-zone", "none"]
-WIDEST, NARROWEST = 16, 22
-"""Prefix lengths of a network: AWS takes no wider one; in a narrower one a balancer's subnet has too few addresses."""
+from infra.routes import Nat, Routes, RoutesArgs
+from infra.security_groups import SecurityGroups, SecurityGroupsArgs
+from infra.source import source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +44,8 @@ class NetworkArgs:
     """Training nodes speak through EFA: every protocol among themselves instead of TCP alone."""
     token_keys: bool = False
     """The balancer verifies tokens, so it fetches the issuer's public keys over HTTPS."""
+    data: str = ""
+    """The training's data, as set: where it names another bucket, that is readable through the S3 gateway."""
     endpoint_services: Sequence[str] = tuple(CALLS)
     """AWS services that nodes reach without the internet; without NAT, all of these are needed."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -57,25 +57,14 @@ class NetworkArgs:
             raise ValueError(f"zones must be 2 or 3 different names, got {list(self.zones)}; change them")
         if self.nat not in get_args(Nat):
             raise ValueError(f"nat must be one, per-zone or none, got `{self.nat}`; choose one of them")
-        _network("cidr", self.cidr, WIDEST, NARROWEST)
+        check_addresses("cidr", self.cidr, WIDEST, NARROWEST)
         for cidr in self.allowed_cidrs:
-            _network("allowed_cidrs", cidr, 0, 32)
+            check_addresses("allowed_cidrs", cidr)
         if unknown := sorted(set(self.endpoint_services) - set(CALLS)):
             raise ValueError(
                 f"endpoint_services must be among {', '.join(sorted(CALLS))}, got {unknown}; "
                 "a new one needs its calls in infra/endpoint_policies.py"
             )
-
-
-def subnets(cidr: str, zones: int) -> tuple[list[str], list[str]]:
-    """Return the addresses of public and of private subnets, one a zone.
-
-    A quarter each for the nodes of three zones; the last quarter holds the balancer's subnets, which need few. A
-    third zone added later leaves the others as they are.
-    """
-    *private, rest = ipaddress.IPv4Network(cidr).subnets(prefixlen_diff=2)
-    public = list(rest.subnets(prefixlen_diff=2))
-    return [str(one) for one in public[:zones]], [str(one) for one in private[:zones]]
 
 
 class Network(pulumi.ComponentResource):
@@ -106,13 +95,23 @@ class Network(pulumi.ComponentResource):
         public, private = subnets(args.cidr, len(args.zones))
         public_subnets = self._subnets("public", public)
         private_subnets = self._subnets("private", private)
-        gateways = self._ways_out(public_subnets)
-        tables = self._private_routes(private_subnets, gateways)
-        self._doors(private_subnets, tables)
+        routes = Routes(
+            name,
+            RoutesArgs(
+                vpc_id=self._vpc.id,
+                public_subnets=[one.id for one in public_subnets],
+                private_subnets=[one.id for one in private_subnets],
+                nat=args.nat,
+                public_load_balancer=args.public_load_balancer,
+                tags=args.tags,
+            ),
+            self,
+        )
+        self._doors(private_subnets, routes.private_tables)
         self.vpc_id = self._vpc.id
         self.public_subnet_ids = [one.id for one in public_subnets]
         self.private_subnet_ids = [one.id for one in private_subnets]
-        self.nat_public_ips = [gateway.public_ip for gateway in gateways]
+        self.nat_public_ips = [gateway.public_ip for gateway in routes.gateways]
         self.register_outputs(
             {
                 "vpc_id": self.vpc_id,
@@ -172,73 +171,15 @@ class Network(pulumi.ComponentResource):
             for number, (zone, cidr) in enumerate(zip(self._args.zones, cidrs, strict=True))
         ]
 
-    def _ways_out(self, public_subnets: Sequence[ec2.Subnet]) -> list[ec2.NatGateway]:
-        """Lead the public subnets to the internet where something needs it; return the NAT gateways."""
-        if self._args.nat == "none" and not self._args.public_load_balancer:
-            return []
-        internet = ec2.InternetGateway(
-            f"{self._name}-internet", vpc_id=self._vpc.id, tags=self._named("internet"), opts=self._child
-        )
-        table = self._route_table("public", public_subnets)
-        route = self._route("public", table, gateway_id=internet.id)
-        count = {"none": 0, "one": 1, "per-zone": len(public_subnets)}[self._args.nat]
-        return [self._nat(number, subnet, route) for number, subnet in enumerate(public_subnets[:count])]
-
-    def _nat(self, number: int, subnet: ec2.Subnet, route: ec2.Route) -> ec2.NatGateway:
-        address = ec2.Eip(
-            f"{self._name}-nat-{number}-address",
-            domain="vpc",
-            tags=self._named(f"nat-{number}"),
-            opts=self._child,
-        )
-        return ec2.NatGateway(
-            f"{self._name}-nat-{number}",
-            allocation_id=address.id,
-            subnet_id=subnet.id,
-            tags=self._named(f"nat-{number}"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[route]),  # it fails without a way out
-        )
-
-    def _private_routes(
-        self, private_subnets: Sequence[ec2.Subnet], gateways: Sequence[ec2.NatGateway]
-    ) -> list[ec2.RouteTable]:
-        """Make one table a zone, whatever leads out, so that changing `nat` changes routes and no tables."""
-        tables = []
-        for number, subnet in enumerate(private_subnets):
-            table = self._route_table(f"private-{number}", [subnet])
-            if gateways:
-                nearest = gateways[min(number, len(gateways) - 1)]
-                self._route(f"private-{number}", table, nat_gateway_id=nearest.id)
-            tables.append(table)
-        return tables
-
-    def _route_table(self, what: str, served: Sequence[ec2.Subnet]) -> ec2.RouteTable:
-        table = ec2.RouteTable(
-            f"{self._name}-{what}-routes", vpc_id=self._vpc.id, tags=self._named(what), opts=self._child
-        )
-        for number, subnet in enumerate(served):
-            ec2.RouteTableAssociation(
-                f"{self._name}-{what}-routes-{number}",
-                subnet_id=subnet.id,
-                route_table_id=table.id,
-                opts=self._child,
-            )
-        return table
-
-    def _route(self, what: str, table: ec2.RouteTable, **target: pulumi.Input[str]) -> ec2.Route:
-        return ec2.Route(
-            f"{self._name}-{what}-out",
-            route_table_id=table.id,
-            destination_cidr_block=ANYWHERE,
-            **target,
-            opts=self._child,
-        )
-
     def _doors(self, private_subnets: Sequence[ec2.Subnet], tables: Sequence[ec2.RouteTable]) -> None:
         """Make the endpoints and the security groups, which name each other."""
         args = self._args
         doors = EndpointArgs(
-            vpc_id=self._vpc.id, account_id=args.account_id, region=args.region, tags=args.tags
+            vpc_id=self._vpc.id,
+            account_id=args.account_id,
+            region=args.region,
+            source=source(args.data),
+            tags=args.tags,
         )
         s3 = make_s3_gateway(f"{self._name}-s3", doors, [table.id for table in tables], self)
         groups = SecurityGroups(
@@ -260,16 +201,3 @@ class Network(pulumi.ComponentResource):
         self.train_security_group_id = groups.train.id
         self.serve_security_group_id = groups.serve.id
         self.endpoint_security_group_id = groups.endpoints.id
-
-
-def _network(name: str, cidr: str, shortest: int, longest: int) -> None:
-    try:
-        prefix = ipaddress.IPv4Network(cidr).prefixlen
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be IPv4 addresses as 10.0.0.0/16, got `{cidr}` ({error}); change it"
-        ) from None
-    if not shortest <= prefix <= longest:
-        raise ValueError(
-            f"{name} must have a prefix length of {shortest} to {longest}, got `{cidr}`; change the number behind the /"
-        )

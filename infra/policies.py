@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 UNRESTRICTABLE: Mapping[str, str] = {
     "autoscaling:DescribeAutoScalingGroups": "reads only; Auto Scaling has no resource-level Describe",
-    "autoscaling:DescribeAutoScalingInstances": "reads only; Auto Scaling has no resource-level Describe",
+    "autoscaling:DescribeLifecycleHooks": "reads only; Auto Scaling has no resource-level Describe",
     "cloudwatch:PutMetricData": "takes no resource; limited by the condition cloudwatch:namespace",
     "ec2:DescribeInstances": "reads only; EC2 has no resource-level Describe",
     "elasticloadbalancing:DescribeTargetHealth": "reads only; takes no resource",

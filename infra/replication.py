@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,10 @@ import pulumi_aws.iam as iam
 import pulumi_aws.kms as kms
 import pulumi_aws.s3 as s3
 
-from infra.backup_policies import owned_key, replication_policy, tls_only, trust
+from infra.backup_policies import copy_key_policy, replication_policy, service_trust
+from infra.bucket import BucketArgs, make_bucket
+from infra.bucket_policies import private_bucket
+from infra.policies import text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
     key = kms.Key(
         f"{name}-copy-key",
         description="Skylift: the copy in the second region",
-        policy=json.dumps(owned_key(args.account_id)),
+        policy=text(copy_key_policy(args.account_id)),
         enable_key_rotation=True,
         deletion_window_in_days=30,
         region=args.second_region,
@@ -57,7 +59,7 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
     copy = _bucket(name, args, key, parent)
     role = iam.Role(
         f"{name}-replication-role",
-        assume_role_policy=json.dumps(trust("s3", args.account_id)),
+        assume_role_policy=text(service_trust("s3", args.account_id)),
         tags=args.tags,
         opts=child,
     )
@@ -65,15 +67,8 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
         f"{name}-replication-policy",
         role=role.name,
         policy=pulumi.Output.all(args.bucket_arn, copy.arn, args.kms_key_arn, key.arn).apply(
-            lambda all_: json.dumps(replication_policy(*all_, args.region, args.second_region))
+            lambda all_: text(replication_policy(*all_, args.region, args.second_region))
         ),
-        opts=child,
-    )
-    versions = s3.BucketVersioning(
-        f"{name}-copy-versions",
-        bucket=copy.bucket,
-        versioning_configuration={"status": "Enabled"},
-        region=args.second_region,
         opts=child,
     )
     s3.BucketReplicationConfig(
@@ -95,68 +90,30 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
                 },
             }
         ],
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[versions, may]),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[may]),
     )
     return copy.bucket
 
 
 def _bucket(name: str, args: ReplicationArgs, key: kms.Key, parent: pulumi.Resource) -> s3.Bucket:
-    """Make the copy's bucket: private, encrypted, TLS only, with Object Lock as its source has."""
+    """Make the copy's bucket: as every other of ours, with Object Lock as its source has."""
     child = pulumi.ResourceOptions(parent=parent)
-    region = args.second_region
-    copy = s3.Bucket(f"{name}-copy", object_lock_enabled=True, region=region, tags=args.tags, opts=child)
-    s3.BucketPublicAccessBlock(
-        f"{name}-copy-private",
-        bucket=copy.bucket,
-        block_public_acls=True,
-        block_public_policy=True,
-        ignore_public_acls=True,
-        restrict_public_buckets=True,
-        region=region,
-        opts=child,
-    )
-    s3.BucketOwnershipControls(
-        f"{name}-copy-owner",
-        bucket=copy.bucket,
-        rule={"object_ownership": "BucketOwnerEnforced"},
-        region=region,
-        opts=child,
-    )
-    s3.BucketServerSideEncryptionConfiguration(
-        f"{name}-copy-encryption",
-        bucket=copy.bucket,
-        rules=[
-            {
-                "apply_server_side_encryption_by_default": {
-                    "sse_algorithm": "aws:kms",
-                    "kms_master_key_id": key.arn,
-                },
-                "bucket_key_enabled": True,
-            }
-        ],
-        region=region,
-        opts=child,
-    )
-    s3.BucketLifecycleConfiguration(
-        f"{name}-copy-lifecycle",
-        bucket=copy.bucket,
-        rules=[
-            {
-                "id": "old-versions",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "noncurrent_version_expiration": {"noncurrent_days": args.noncurrent_days},
-                "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-            }
-        ],
-        region=region,
-        opts=child,
+    copy = make_bucket(
+        f"{name}-copy",
+        BucketArgs(
+            kms_key_arn=key.arn,
+            noncurrent_days=args.noncurrent_days,
+            object_lock=True,
+            region=args.second_region,
+            tags=args.tags,
+        ),
+        parent,
     )
     s3.BucketPolicy(
         f"{name}-copy-policy",
         bucket=copy.bucket,
-        policy=copy.arn.apply(lambda arn: json.dumps(tls_only(arn))),
-        region=region,
+        policy=pulumi.Output.all(copy.arn, key.arn).apply(lambda both: text(private_bucket(*both))),
+        region=args.second_region,
         opts=child,
     )
     if args.object_lock_days:
@@ -164,7 +121,7 @@ def _bucket(name: str, args: ReplicationArgs, key: kms.Key, parent: pulumi.Resou
             f"{name}-copy-lock",
             bucket=copy.bucket,
             rule={"default_retention": {"mode": "GOVERNANCE", "days": args.object_lock_days}},
-            region=region,
+            region=args.second_region,
             opts=child,
         )
     return copy

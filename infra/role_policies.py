@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.policies import Document, Statement, allow, document, trust
+from infra.source import Source
 
 NODE_MANAGED_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 """AWS's own policy for Session Manager: a shell without SSH, keys or open ports."""
@@ -42,6 +43,8 @@ class Places:
     """Name of the serving nodes' log group."""
     metrics_namespace: str
     """CloudWatch namespace of the nodes' metrics."""
+    source: Source | None = None
+    """Where the training's data lies outside the stack's buckets; None: nowhere."""
 
     def group(self, name: str) -> str:
         """Return the ARN of an Auto Scaling group; the part that AWS makes up stands as `*`."""
@@ -66,6 +69,7 @@ def train_policy(places: Places) -> Document:
     return document(
         _list_buckets(places.data, places.work, places.models),
         allow("Data", ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [f"{places.data}/*"]),
+        *_source(places.source),
         allow("Code", ["s3:GetObject"], [f"{places.work}/code/*", f"{places.work}/wheels/*"]),
         allow(
             "Runs",
@@ -84,7 +88,7 @@ def train_policy(places: Places) -> Document:
             "SeeMembers",
             [
                 "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
+                "autoscaling:DescribeLifecycleHooks",
                 "ec2:DescribeInstances",
             ],
             ["*"],
@@ -113,7 +117,6 @@ def train_policy(places: Places) -> Document:
             [
                 "autoscaling:SetInstanceProtection",
                 "autoscaling:CompleteLifecycleAction",
-                "autoscaling:RecordLifecycleActionHeartbeat",
             ],
             [places.group(places.train_group)],
         ),
@@ -122,33 +125,29 @@ def train_policy(places: Places) -> Document:
 
 
 def serve_policy(places: Places) -> Document:
-    """Return what a serving node may do: read one model and its code, and join or leave the load balancer."""
+    """Return what a serving node may do: read one model and its code, and leave the load balancer."""
     return document(
         _list_buckets(places.models),
         allow("Code", ["s3:GetObject"], [f"{places.work}/code/*", f"{places.work}/wheels/*"]),
         allow("Releases", ["s3:GetObject"], [f"{places.models}/{places.model_name}/*"]),
         _use_data_key(places, "kms:Decrypt"),
-        allow("Verify", ["kms:Verify", "kms:GetPublicKey"], [places.signing_key]),
+        # A signature is verified on the node itself, with the public key.
+        allow("Verify", ["kms:GetPublicKey"], [places.signing_key]),
         allow(
             "SeeMembers",
             [
                 "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
                 "elasticloadbalancing:DescribeTargetHealth",
             ],
             ["*"],
         ),
-        allow(
-            "JoinAndLeave",
-            ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"],
-            [places.target_group],
-        ),
+        # Only Auto Scaling puts nodes in: who could register targets could send requests elsewhere.
+        allow("Leave", ["elasticloadbalancing:DeregisterTargets"], [places.target_group]),
         allow(
             "GiveUp",
             [
                 "autoscaling:SetInstanceHealth",
                 "autoscaling:CompleteLifecycleAction",
-                "autoscaling:RecordLifecycleActionHeartbeat",
             ],
             [places.group(places.serve_group)],
         ),
@@ -160,6 +159,15 @@ def _list_buckets(*buckets: str) -> Statement:
     # Without a prefix condition: S3 answers "not there" (404) only to those who may list, and with the
     # condition every missing file would read as "forbidden".
     return allow("List", ["s3:ListBucket"], buckets)
+
+
+def _source(source: Source | None) -> list[Statement]:
+    if source is None:
+        return []
+    return [
+        allow("ListSource", ["s3:ListBucket"], [source.bucket]),
+        allow("ReadSource", ["s3:GetObject"], source.objects),
+    ]
 
 
 def _use_data_key(places: Places, *actions: str) -> Statement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from infra.flow_logs import flow_log_policy, flow_log_trust
 from infra.key_policies import auto_scaling_role, data_key_policy, signing_key_policy
 from infra.policies import Document, Statement
 from infra.role_policies import Places, node_trust, serve_policy, train_policy
+from infra.source import source
 
 EXPECTED = Path(__file__).parent / "expected" / "policies"
 ACCOUNT, REGION = "123456789012", "eu-central-1"
@@ -34,9 +36,12 @@ PLACES = Places(
     serve_log_group="/skylift/dev/serve",
     metrics_namespace="Skylift/dev",
 )
+ELSEWHERE = "text:s3://theirs/books/a.txt"
+"""Data of a training in another bucket."""
 
 ROLES: dict[str, Document] = {
     "role-train": train_policy(PLACES),
+    "role-train-source": train_policy(replace(PLACES, source=source(ELSEWHERE))),
     "role-serve": serve_policy(PLACES),
     "role-flow-logs": flow_log_policy(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:flow"),
 }
@@ -50,6 +55,7 @@ RESOURCES: dict[str, Document] = {
     "key-data": data_key_policy(ACCOUNT, REGION, auto_scaling_role(ACCOUNT)),
     "key-signing": signing_key_policy(ACCOUNT),
     "endpoint-s3": s3_endpoint(ACCOUNT, REGION),
+    "endpoint-s3-source": s3_endpoint(ACCOUNT, REGION, source(ELSEWHERE)),
     "trust-nodes": node_trust(),
     "trust-flow-logs": flow_log_trust(ACCOUNT, REGION),
     **{f"endpoint-{service}": interface_endpoint(service, ACCOUNT) for service in CALLS},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.backup import Backup, BackupArgs
-from infra.backup_policies import backup_policy, restore_policy, trust
+from infra.backup_policies import backup_policy, restore_policy, service_trust
 from tests.mocks import Registered, of_type, only, record
 
 TAGS = {"Stack": "dev"}
@@ -121,7 +121,7 @@ def test_each_role_has_its_own_policy_and_only_the_service_takes_it() -> None:
     assert {
         one.name: json.loads(one.inputs["assumeRolePolicy"])
         for one in of_type(registered, "aws:iam/role:Role")
-    } == dict.fromkeys(("safe-role", "safe-restore-role"), trust("backup", "123456789012"))
+    } == dict.fromkeys(("safe-role", "safe-restore-role"), service_trust("backup", "123456789012"))
     assert {
         one.name: json.loads(one.inputs["policy"])
         for one in of_type(registered, "aws:iam/rolePolicy:RolePolicy")

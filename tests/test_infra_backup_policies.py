@@ -6,12 +6,12 @@ from typing import Any
 
 from infra.backup_policies import (
     backup_policy,
-    owned_key,
+    copy_key_policy,
     replication_policy,
     restore_policy,
-    tls_only,
-    trust,
+    service_trust,
 )
+from infra.key_policies import ADMINISTER, ENCRYPT
 
 ACCOUNT = "123456789012"
 BUCKETS = ["arn:aws:s3:::data", "arn:aws:s3:::models"]
@@ -19,7 +19,7 @@ USE_KEY = {
     "Sid": "UseKey",
     "Effect": "Allow",
     "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
-    "Resource": "key",
+    "Resource": ["key"],
     "Condition": {
         "StringEquals": {
             "kms:ViaService": ["backup.eu-central-1.amazonaws.com", "s3.eu-central-1.amazonaws.com"]
@@ -28,8 +28,8 @@ USE_KEY = {
 }
 
 
-def allow(sid: str, actions: list[str], resource: str | list[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+def allow(sid: str, actions: list[str], *resources: str) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": list(resources)}
 
 
 def test_backup_reads_two_buckets() -> None:
@@ -50,7 +50,7 @@ def test_backup_reads_two_buckets() -> None:
                     "s3:PutBucketNotification",
                     "s3:PutInventoryConfiguration",
                 ],
-                BUCKETS,
+                *BUCKETS,
             ),
             allow(
                 "ReadObjects",
@@ -62,7 +62,8 @@ def test_backup_reads_two_buckets() -> None:
                     "s3:GetObjectVersionAcl",
                     "s3:GetObjectVersionTagging",
                 ],
-                ["arn:aws:s3:::data/*", "arn:aws:s3:::models/*"],
+                "arn:aws:s3:::data/*",
+                "arn:aws:s3:::models/*",
             ),
             allow(
                 "SeeChanges",
@@ -78,12 +79,11 @@ def test_backup_reads_two_buckets() -> None:
                 ],
                 "arn:aws:events:eu-central-1:123456789012:rule/AwsBackupManagedRule*",
             ),
-            {
-                "Sid": "TagRecoveryPoints",
-                "Effect": "Allow",
-                "Action": "backup:TagResource",
-                "Resource": "arn:aws:backup:eu-central-1:123456789012:recovery-point:*",
-            },
+            allow(
+                "TagRecoveryPoints",
+                ["backup:TagResource"],
+                "arn:aws:backup:eu-central-1:123456789012:recovery-point:*",
+            ),
             allow(
                 "ActionsWithoutAResource",
                 ["cloudwatch:GetMetricData", "events:ListRules", "s3:ListAllMyBuckets"],
@@ -110,7 +110,10 @@ def test_restore_writes_two_buckets_and_those_of_a_test() -> None:
                     "s3:PutBucketOwnershipControls",
                     "s3:PutBucketVersioning",
                 ],
-                [*BUCKETS, "arn:aws:s3:::awsbackup-restore-test-*"],
+                *BUCKETS,
+                "arn:aws:s3:::data-restored",
+                "arn:aws:s3:::models-restored",
+                "arn:aws:s3:::awsbackup-restore-test-*",
             ),
             allow(
                 "WriteObjects",
@@ -127,11 +130,11 @@ def test_restore_writes_two_buckets_and_those_of_a_test() -> None:
                     "s3:PutObjectTagging",
                     "s3:PutObjectVersionAcl",
                 ],
-                [
-                    "arn:aws:s3:::data/*",
-                    "arn:aws:s3:::models/*",
-                    "arn:aws:s3:::awsbackup-restore-test-*/*",
-                ],
+                "arn:aws:s3:::data/*",
+                "arn:aws:s3:::models/*",
+                "arn:aws:s3:::data-restored/*",
+                "arn:aws:s3:::models-restored/*",
+                "arn:aws:s3:::awsbackup-restore-test-*/*",
             ),
             USE_KEY,
         ],
@@ -171,43 +174,26 @@ def test_replication_deletes_nowhere() -> None:
 
 
 def test_a_role_is_taken_by_one_service_of_this_account() -> None:
-    assert trust("backup", ACCOUNT) == {
+    assert service_trust("backup", ACCOUNT) == {
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "ServiceOfThisAccount",
+                "Sid": "Assume",
                 "Effect": "Allow",
                 "Principal": {"Service": "backup.amazonaws.com"},
-                "Action": "sts:AssumeRole",
+                "Action": ["sts:AssumeRole"],
                 "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
             }
         ],
     }
 
 
-def test_the_copys_bucket_and_key() -> None:
-    assert tls_only("arn:aws:s3:::copy") == {
+def test_the_copys_key_is_administered_and_used_by_the_account_alone() -> None:
+    root = {"AWS": "arn:aws:iam::123456789012:root"}
+    assert copy_key_policy(ACCOUNT) == {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": ["arn:aws:s3:::copy", "arn:aws:s3:::copy/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        ],
-    }
-    assert owned_key(ACCOUNT) == {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "AccountOwnsTheKey",
-                "Effect": "Allow",
-                "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
-                "Action": "kms:*",
-                "Resource": "*",
-            }
+            {**allow("Administer", list(ADMINISTER), "*"), "Principal": root},
+            {**allow("UseThroughIam", list(ENCRYPT), "*"), "Principal": root},
         ],
     }

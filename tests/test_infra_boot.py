@@ -37,8 +37,9 @@ def test_a_node_is_fetched_synced_and_started(machine: Machine) -> None:
         *sorted(
             [
                 f"curl {flags} {IMDS}/meta-data/iam/security-credentials/node-role",
-                "curl -fsS --config - --aws-sigv4 aws:amz:eu-central-1:s3 --retry 8 --retry-all-errors "
-                f"--retry-max-time 300 --output {part_of(machine)}/bundle.zip "
+                "curl -fsS --config - --aws-sigv4 aws:amz:eu-central-1:s3 "
+                "-H x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 "
+                f"--retry 8 --retry-all-errors --retry-max-time 300 --output {part_of(machine)}/bundle.zip "
                 f"https://s3.eu-central-1.amazonaws.com/skylift-work/code/{SHA256}.zip",
             ],
             key=machine.calls("curl").index,  # the two are ends of one pipe
@@ -200,6 +201,7 @@ def test_under_systemd_the_node_is_a_service(server: Machine) -> None:
     done = server.boot(data())
     assert done.returncode == 0, done.stderr
     assert server.calls("systemctl", "useradd", "shutdown") == [
+        "systemctl cat dlami-nvme.service",
         "useradd --system --home-dir /var/lib/skylift --shell /usr/sbin/nologin skylift",
         "systemctl daemon-reload",
         "systemctl enable --quiet --now skylift.service",
@@ -277,3 +279,19 @@ def test_scratch_that_the_image_has_mounted_is_taken(machine: Machine) -> None:
     machine.program("mountpoint")
     assert machine.boot(data()).returncode == 0
     assert machine.node_environment()["TMPDIR"] == "/opt/dlami/nvme/skylift"
+
+
+def test_the_image_that_mounts_its_own_instance_store_is_waited_for(server: Machine) -> None:
+    server.program("systemctl", '[ "$1" = start ] && touch "$NOTES.mounted"; exit 0')
+    server.program("mountpoint", '[ -e "$NOTES.mounted" ]')
+    server.program("lsblk", 'echo "/dev/nvme1n1 Amazon EC2 NVMe Instance Storage"')
+    done = server.boot(data())
+    assert done.returncode == 0, done.stderr
+    assert server.calls("systemctl")[:2] == [
+        "systemctl cat dlami-nvme.service",
+        "systemctl start dlami-nvme.service",
+    ]
+    assert server.calls("mkfs.ext4", "mount") == []
+    assert "ReadWritePaths=/var/lib/skylift /opt/dlami/nvme/skylift\n" in server.text(
+        "etc/systemd/system/skylift.service"
+    )

@@ -9,6 +9,7 @@ import json
 import re
 
 import pytest
+from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from infra.bucket_policies import models_bucket, private_bucket
 from infra.policies import UNRESTRICTABLE, Document, text
@@ -24,7 +25,7 @@ from tests.policies import (
 )
 
 ALL = ROLES | RESOURCES
-TRAIN, SERVE = ROLES["role-train"], ROLES["role-serve"]
+TRAIN, SERVE, SOURCE = ROLES["role-train"], ROLES["role-serve"], ROLES["role-train-source"]
 MODELS, DATA = models_bucket("arn:aws:s3:::models", KEY), private_bucket("arn:aws:s3:::data", KEY)
 TLS = {"aws:SecureTransport": "true"}
 ONCE = TLS | {"s3:if-none-match": "*"}
@@ -39,6 +40,12 @@ OTHER_GROUP = PLACES.group("somebody-else")
 def test_a_document_is_what_was_reviewed(name: str) -> None:
     """Every document is compared whole, so a change of any is seen in a review."""
     assert json.loads(text(ALL[name])) == expected(name)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_iam_would_take_a_roles_document(name: str) -> None:
+    """The emulator's reading of IAM's grammar finds no fault."""
+    IAMPolicyDocumentValidator(text(ALL[name])).validate()
 
 
 def test_no_reviewed_document_is_left_behind() -> None:
@@ -92,7 +99,7 @@ def test_everybody_is_let_in_nowhere_but_through_the_doors() -> None:
         and statement.get("Condition", {}).get("StringEquals", {}).get("aws:PrincipalAccount") is None
     }
     assert {name.split("-")[0] for name, _ in open_to_all} == {"endpoint"}
-    assert unlimited == {("endpoint-s3", "AgentPackages")}
+    assert unlimited == {(name, "AgentPackages") for name in ("endpoint-s3", "endpoint-s3-source")}
 
 
 @pytest.mark.parametrize(("kind", "most"), [("role", 10240), ("bucket", 20480), ("key", 32768)])
@@ -109,6 +116,7 @@ def test_documents_are_smaller_than_aws_takes(kind: str, most: int) -> None:
         (TRAIN, "s3:GetObject", "arn:aws:s3:::data/digits/1/index.json", TLS, DATA),
         (TRAIN, "s3:PutObject", "arn:aws:s3:::data/digits/1/index.json", TLS, DATA),
         (TRAIN, "s3:PutObject", "arn:aws:s3:::data/x", TLS | {ENCRYPTION: "aws:kms"}, DATA),
+        (SOURCE, "s3:GetObject", "arn:aws:s3:::theirs/books/a.txt", TLS, None),
         (TRAIN, "s3:DeleteObject", "arn:aws:s3:::work/runs/r/checkpoints/step-1/manifest.json", TLS, None),
         (TRAIN, "s3:GetObject", "arn:aws:s3:::work/code/1a.zip", TLS, None),
         (TRAIN, "s3:PutObject", MANIFEST, ONCE, MODELS),
@@ -151,6 +159,10 @@ def test_a_node_may_do_its_work(
         ),
         (TRAIN, "s3:PutObject", MANIFEST, TLS, MODELS),
         (TRAIN, "s3:DeleteObject", MANIFEST, TLS, MODELS),
+        # Data elsewhere is read where it is named, and nowhere beside it.
+        (SOURCE, "s3:GetObject", "arn:aws:s3:::theirs/books/b.txt", TLS, None),
+        (SOURCE, "s3:PutObject", "arn:aws:s3:::theirs/books/a.txt", TLS, None),
+        (TRAIN, "s3:GetObject", "arn:aws:s3:::theirs/books/a.txt", TLS, None),
         # A trainer changes no release, no other model, no code, and no key.
         (TRAIN, "s3:DeleteObject", "arn:aws:s3:::models/digits/1a2b/model.mar", TLS, MODELS),
         (TRAIN, "s3:PutObject", "arn:aws:s3:::models/other/current.json", TLS, MODELS),
@@ -182,6 +194,7 @@ def test_a_node_may_do_its_work(
         (SERVE, "s3:GetObject", "arn:aws:s3:::data/x", TLS, DATA),
         (SERVE, "s3:GetObject", "arn:aws:s3:::work/runs/r/state.json", TLS, None),
         (SERVE, "kms:Sign", PLACES.signing_key, {}, None),
+        (SERVE, "elasticloadbalancing:RegisterTargets", PLACES.target_group, {}, None),
         (SERVE, "autoscaling:SetDesiredCapacity", SERVE_GROUP, {}, None),
         (SERVE, "autoscaling:SetInstanceHealth", TRAIN_GROUP, {}, None),
         (SERVE, "elasticloadbalancing:DeregisterTargets", "arn:of-another-group", {}, None),

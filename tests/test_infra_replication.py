@@ -6,7 +6,8 @@ import json
 
 import pulumi
 
-from infra.backup_policies import owned_key, replication_policy, tls_only, trust
+from infra.backup_policies import copy_key_policy, replication_policy, service_trust
+from infra.bucket_policies import private_bucket
 from infra.replication import ReplicationArgs, replicate
 from tests.mocks import Registered, only, record
 
@@ -40,12 +41,12 @@ def test_all_but_the_source_and_the_role_is_in_the_second_region() -> None:
         "safe-copy-key": "eu-west-1",
         "safe-copy": "eu-west-1",
         "safe-copy-private": "eu-west-1",
-        "safe-copy-owner": "eu-west-1",
+        "safe-copy-ownership": "eu-west-1",
         "safe-copy-encryption": "eu-west-1",
         "safe-copy-lifecycle": "eu-west-1",
         "safe-copy-policy": "eu-west-1",
         "safe-copy-lock": "eu-west-1",
-        "safe-copy-versions": "eu-west-1",
+        "safe-copy-versioning": "eu-west-1",
         "safe-replication-role": None,
         "safe-replication-policy": None,
         "safe-replication": None,
@@ -56,7 +57,12 @@ def test_all_but_the_source_and_the_role_is_in_the_second_region() -> None:
 def test_the_copy_is_private_encrypted_versioned_and_can_be_locked() -> None:
     by_name = {one.name: one.inputs for one in made(object_lock_days=7)}
     there = {"bucket": "safe-copy", "region": "eu-west-1"}
-    assert by_name["safe-copy"] == {"objectLockEnabled": True, "region": "eu-west-1", "tags": TAGS}
+    assert by_name["safe-copy"] == {
+        "forceDestroy": False,
+        "objectLockEnabled": True,
+        "region": "eu-west-1",
+        "tags": TAGS,
+    }
     assert by_name["safe-copy-private"] == {
         **there,
         "blockPublicAcls": True,
@@ -64,7 +70,7 @@ def test_the_copy_is_private_encrypted_versioned_and_can_be_locked() -> None:
         "ignorePublicAcls": True,
         "restrictPublicBuckets": True,
     }
-    assert by_name["safe-copy-owner"] == {**there, "rule": {"objectOwnership": "BucketOwnerEnforced"}}
+    assert by_name["safe-copy-ownership"] == {**there, "rule": {"objectOwnership": "BucketOwnerEnforced"}}
     assert by_name["safe-copy-encryption"] == {
         **there,
         "rules": [
@@ -74,14 +80,15 @@ def test_the_copy_is_private_encrypted_versioned_and_can_be_locked() -> None:
             }
         ],
     }
-    assert by_name["safe-copy-versions"] == {**there, "versioningConfiguration": {"status": "Enabled"}}
+    assert by_name["safe-copy-versioning"] == {**there, "versioningConfiguration": {"status": "Enabled"}}
     assert by_name["safe-copy-lifecycle"] == {
         **there,
         "rules": [
             {
-                "id": "old-versions",
+                "id": "tidy",
                 "status": "Enabled",
                 "filter": {"prefix": ""},
+                "expiration": {"expiredObjectDeleteMarker": True},
                 "noncurrentVersionExpiration": {"noncurrentDays": 365},
                 "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
             }
@@ -91,12 +98,12 @@ def test_the_copy_is_private_encrypted_versioned_and_can_be_locked() -> None:
         **there,
         "rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 7}},
     }
-    assert json.loads(by_name["safe-copy-policy"]["policy"]) == tls_only(COPY)
+    assert json.loads(by_name["safe-copy-policy"]["policy"]) == private_bucket(COPY, KEY)
 
 
 def test_its_key_is_its_own_and_turns() -> None:
     key = dict(only(made(), "aws:kms/key:Key").inputs)
-    assert json.loads(key.pop("policy")) == owned_key("123456789012")
+    assert json.loads(key.pop("policy")) == copy_key_policy("123456789012")
     assert key == {
         "description": "Skylift: the copy in the second region",
         "enableKeyRotation": True,
@@ -128,13 +135,13 @@ def test_s3_copies_all_that_is_encrypted_and_no_deletion() -> None:
         ],
     }
     waits_for = {urn.split("::")[-1] for urn in replication.options["dependencies"]}
-    assert waits_for >= {"safe-copy-versions", "safe-replication-policy"}
+    assert "safe-replication-policy" in waits_for  # versions it has from the beginning, by Object Lock
 
 
 def test_the_role_is_for_s3_and_these_two_buckets() -> None:
     registered = made()
     role = only(registered, "aws:iam/role:Role").inputs
-    assert json.loads(role["assumeRolePolicy"]) == trust("s3", "123456789012")
+    assert json.loads(role["assumeRolePolicy"]) == service_trust("s3", "123456789012")
     policy = only(registered, "aws:iam/rolePolicy:RolePolicy").inputs["policy"]
     assert json.loads(policy) == replication_policy(
         "arn:aws:s3:::models", COPY, "key", KEY, "eu-central-1", "eu-west-1"

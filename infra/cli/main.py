@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from infra.cli import processes, releases, stages
+from infra.cli.cost_command import cost
 from infra.cli.errors import InputError, RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
 from infra.cli.layout import layout
@@ -185,6 +186,7 @@ def serve(
 
 
 app.command()(predict)
+app.command()(cost)
 
 
 def main() -> None:
