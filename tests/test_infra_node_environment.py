@@ -23,6 +23,7 @@ PLACES = Places(
 )
 COMMON = {
     "AWS_REGION": "eu-central-1",
+    "AWS_CHECKSUM_ALGORITHM": "SHA256",
     "SKYLIFT_STACK": "dev",
     "SKYLIFT_METRICS_NAMESPACE": "Skylift/dev",
     "SKYLIFT_MODELS": "s3://models-1",
@@ -61,6 +62,8 @@ def test_a_serving_node_is_told_where_it_registers_and_how_long_it_may_take() ->
         "SKYLIFT_GROUP": "skylift-dev-serve",
         "SKYLIFT_LOG_GROUP": "/skylift/dev/serve",
         "SKYLIFT_TARGET_GROUP": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/t/1",
+        "SKYLIFT_HOOK": "terminate",
         "SKYLIFT_DRAIN_SECONDS": "60",
         "SKYLIFT_RESPONSE_SECONDS": "60",
+        "SKYLIFT_IDLE_SECONDS": "75",
     }
