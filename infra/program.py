@@ -73,6 +73,7 @@ def program() -> None:
             kms_key_arn=keys.data_key_arn,
             efa=settings.efa,
             token_keys=bool(settings.jwt_issuer),
+            data=settings.data,
             tags=tags,
         ),
     )
@@ -141,6 +142,7 @@ def program() -> None:
             kms_key_arn=keys.data_key_arn,
             signing_key_arn=keys.signing_key_arn,
             model_name=settings.model_name,
+            data=settings.data,
             train_group_name=names.train_group(run),
             serve_group_name=names.serve_group,
             target_group_arn=balancer.target_group_arn,

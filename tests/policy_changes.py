@@ -39,7 +39,8 @@ def put(kind: str, path: str, value: Any, name: str = "") -> Change:
             del found[last]
         else:
             found[int(last) if isinstance(found, list) else last] = value
-        return replace(one, inputs=inputs)
+        kept = {by: keys for by, keys in one.references.items() if value is not None or by != path}
+        return replace(one, inputs=inputs, references=kept)
 
     return _changed(kind, name, change)
 

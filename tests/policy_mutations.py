@@ -22,7 +22,9 @@ ROLE_POLICY = identity.POLICIES[0]
 
 def document(**statement: Any) -> str:
     """Return a policy document of one statement."""
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Sid": "Mutant", **statement}]})
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Sid": "Mutant", **statement}]}
+    )
 
 
 def script(text: str) -> str:
@@ -32,13 +34,17 @@ def script(text: str) -> str:
 
 def allowing(*actions: str, resource: str = "arn:aws:s3:::one/*") -> Change:
     """Let a role do something."""
-    return put(ROLE_POLICY, "policy", document(Action=list(actions), Resource=resource), "access-serve-policy")
+    return put(
+        ROLE_POLICY, "policy", document(Action=list(actions), Resource=resource), "access-serve-policy"
+    )
 
 
 MUTATIONS = [
     Mutation(row=1, what="flow log of refusals only", change=put(FLOW_LOG, "trafficType", "REJECT")),
     Mutation(row=1, what="no flow log", change=remove(FLOW_LOG)),
-    Mutation(row=2, what="a rule in the default group", change=put(DEFAULT_GROUP, "ingress", [{"protocol": "-1"}])),
+    Mutation(
+        row=2, what="a rule in the default group", change=put(DEFAULT_GROUP, "ingress", [{"protocol": "-1"}])
+    ),
     Mutation(row=2, what="default group left alone", change=remove(DEFAULT_GROUP)),
     Mutation(row=3, what="public addresses", change=put(network.SUBNET, "mapPublicIpOnLaunch", True)),
     Mutation(
@@ -59,7 +65,9 @@ MUTATIONS = [
         what="SSH from anywhere",
         change=add(groups.INGRESS, cidrIpv4="0.0.0.0/0", ipProtocol="tcp", fromPort=22, toPort=22),
     ),
-    Mutation(row=8, what="port 80 to everybody", change=put(groups.INGRESS, "fromPort", 80, "network-clients-0-in")),
+    Mutation(
+        row=8, what="port 80 to everybody", change=put(groups.INGRESS, "fromPort", 80, "network-clients-0-in")
+    ),
     Mutation(
         row=8,
         what="serving nodes open to everybody",
@@ -77,11 +85,17 @@ MUTATIONS = [
     Mutation(row=11, what="everything out", change=add(groups.EGRESS, cidrIpv4="0.0.0.0/0", ipProtocol="-1")),
     Mutation(row=12, what="a group of nobody", change=add(groups.GROUP, description="unused")),
     Mutation(row=13, what="IMDSv1", change=put(instances.TEMPLATE, "metadataOptions.httpTokens", "optional")),
-    Mutation(row=14, what="two hops", change=put(instances.TEMPLATE, "metadataOptions.httpPutResponseHopLimit", 2)),
     Mutation(
-        row=15, what="open volume", change=put(instances.TEMPLATE, "blockDeviceMappings.0.ebs.encrypted", "false")
+        row=14, what="two hops", change=put(instances.TEMPLATE, "metadataOptions.httpPutResponseHopLimit", 2)
     ),
-    Mutation(row=15, what="AWS's key", change=put(instances.TEMPLATE, "blockDeviceMappings.0.ebs.kmsKeyId", None)),
+    Mutation(
+        row=15,
+        what="open volume",
+        change=put(instances.TEMPLATE, "blockDeviceMappings.0.ebs.encrypted", "false"),
+    ),
+    Mutation(
+        row=15, what="AWS's key", change=put(instances.TEMPLATE, "blockDeviceMappings.0.ebs.kmsKeyId", None)
+    ),
     Mutation(
         row=16,
         what="public address",
@@ -97,7 +111,9 @@ MUTATIONS = [
     Mutation(row=19, what="no profile", change=put(instances.TEMPLATE, "iamInstanceProfile", None)),
     Mutation(row=20, what="five-minute metrics", change=put(instances.TEMPLATE, "monitoring.enabled", False)),
     Mutation(
-        row=21, what="image by parameter", change=put(instances.TEMPLATE, "imageId", "resolve:ssm:/aws/service/x")
+        row=21,
+        what="image by parameter",
+        change=put(instances.TEMPLATE, "imageId", "resolve:ssm:/aws/service/x"),
     ),
     Mutation(row=22, what="$Latest", change=put(scaling.GROUP, VERSION, "$Latest")),
     Mutation(
@@ -108,9 +124,13 @@ MUTATIONS = [
         ),
     ),
     Mutation(
-        row=25, what="one type", change=put(scaling.GROUP, OVERRIDES, [{"instanceType": "g6.xlarge"}], "serve-group")
+        row=25,
+        what="one type",
+        change=put(scaling.GROUP, OVERRIDES, [{"instanceType": "g6.xlarge"}], "serve-group"),
     ),
-    Mutation(row=26, what="no rebalance", change=put(scaling.GROUP, "capacityRebalance", False, "serve-group")),
+    Mutation(
+        row=26, what="no rebalance", change=put(scaling.GROUP, "capacityRebalance", False, "serve-group")
+    ),
     Mutation(row=27, what="tags stay", change=put(scaling.GROUP, "tags.0.propagateAtLaunch", False)),
     Mutation(row=29, what="vault under AWS's key", change=put(buckets.VAULT, "kmsKeyArn", None)),
     Mutation(row=29, what="nothing selected", change=remove("aws:backup/selection:Selection")),
@@ -119,7 +139,11 @@ MUTATIONS = [
     Mutation(
         row=31,
         what="plain requests",
-        change=put(buckets.POLICY, "policy", document(Action="s3:GetObject", Principal={"AWS": "arn:aws:iam::1:root"})),
+        change=put(
+            buckets.POLICY,
+            "policy",
+            document(Action="s3:GetObject", Principal={"AWS": "arn:aws:iam::1:root"}),
+        ),
     ),
     Mutation(
         row=32,
@@ -132,14 +156,18 @@ MUTATIONS = [
         ),
     ),
     Mutation(
-        row=32, what="no bucket key", change=put(ENCRYPTION, "rules.0.bucketKeyEnabled", False, "storage-data-encryption")
+        row=32,
+        what="no bucket key",
+        change=put(ENCRYPTION, "rules.0.bucketKeyEnabled", False, "storage-data-encryption"),
     ),
     Mutation(
         row=33,
         what="suspended",
         change=put("aws:s3/bucketVersioning:BucketVersioning", "versioningConfiguration.status", "Suspended"),
     ),
-    Mutation(row=34, what="rule off", change=put(LIFECYCLE, "rules.0.status", "Disabled", "storage-data-lifecycle")),
+    Mutation(
+        row=34, what="rule off", change=put(LIFECYCLE, "rules.0.status", "Disabled", "storage-data-lifecycle")
+    ),
     Mutation(row=35, what="no access log", change=remove("aws:s3/bucketLogging:BucketLogging")),
     Mutation(row=36, what="ACLs", change=put(OWNERSHIP, "rule.objectOwnership", "ObjectWriter")),
     Mutation(
@@ -156,7 +184,9 @@ MUTATIONS = [
             document(Action="s3:PutObject", Principal={"Service": "logging.s3.amazonaws.com"}, Resource="*"),
         ),
     ),
-    Mutation(row=38, what="no lock", change=put(buckets.BUCKET, "objectLockEnabled", False, "storage-models")),
+    Mutation(
+        row=38, what="no lock", change=put(buckets.BUCKET, "objectLockEnabled", False, "storage-models")
+    ),
     Mutation(row=40, what="s3:*", change=allowing("s3:*")),
     Mutation(row=41, what="pass a role", change=allowing("iam:PassRole")),
     Mutation(row=41, what="any bucket", change=allowing("s3:GetObject", resource="*")),
@@ -168,7 +198,9 @@ MUTATIONS = [
     Mutation(
         row=43,
         what="another account",
-        change=put(identity.ROLE, "assumeRolePolicy", document(Action="sts:AssumeRole", Principal={"AWS": "*"})),
+        change=put(
+            identity.ROLE, "assumeRolePolicy", document(Action="sts:AssumeRole", Principal={"AWS": "*"})
+        ),
     ),
     Mutation(
         row=43,
@@ -194,7 +226,9 @@ MUTATIONS = [
     Mutation(row=49, what="TLS 1.0", change=put(balancer.LISTENER, "sslPolicy", "ELBSecurityPolicy-2016-08")),
     Mutation(row=50, what="invalid headers", change=put(balancer.BALANCER, "dropInvalidHeaderFields", False)),
     Mutation(row=51, what="defensive", change=put(balancer.BALANCER, "desyncMitigationMode", "defensive")),
-    Mutation(row=52, what="no connection log", change=put(balancer.BALANCER, "connectionLogs.enabled", False)),
+    Mutation(
+        row=52, what="no connection log", change=put(balancer.BALANCER, "connectionLogs.enabled", False)
+    ),
     Mutation(row=53, what="deletable", change=put(balancer.BALANCER, "enableDeletionProtection", False)),
     Mutation(
         row=54,
@@ -204,7 +238,9 @@ MUTATIONS = [
     Mutation(row=55, what="no firewall", change=remove("aws:wafv2/webAclAssociation:WebAclAssociation")),
     Mutation(row=55, what="no rules", change=put("aws:wafv2/webAcl:WebAcl", "rules", [])),
     Mutation(
-        row=55, what="silent", change=remove("aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration")
+        row=55,
+        what="silent",
+        change=remove("aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration"),
     ),
     Mutation(row=56, what="HTTP to nodes", change=put(balancer.TARGETS, "protocol", "HTTP")),
     Mutation(row=56, what="HTTP checks", change=put(balancer.TARGETS, "healthCheck.protocol", "HTTP")),
@@ -217,7 +253,9 @@ MUTATIONS = [
     Mutation(row=61, what="tells nobody", change=put(records.ALARM, "alarmActions", [])),
     Mutation(row=61, what="off", change=put(records.ALARM, "actionsEnabled", False)),
     Mutation(row=62, what="a plain parameter", change=add(records.PARAMETER, type="String")),
-    Mutation(row=62, what="an open document", change=add(records.DOCUMENT, permissions={"account_ids": "All"})),
+    Mutation(
+        row=62, what="an open document", change=add(records.DOCUMENT, permissions={"account_ids": "All"})
+    ),
     Mutation(row=63, what="open messages", change=put(records.TOPIC, "kmsMasterKeyId", None)),
     Mutation(
         row=63,

@@ -76,9 +76,11 @@ def test_a_broken_property_turns_its_row_red(mutation: Mutation) -> None:
 @pytest.mark.parametrize("row", [row for row in ROWS if row.alone], ids=named)
 def test_a_row_of_one_resource_needs_no_others(row: Row) -> None:
     """Such a row runs before its resource is made, when the others are not known to it."""
-    broken = [one for one in MUTATIONS if one.row == row.number][0]
+    broken = next(one for one in MUTATIONS if one.row == row.number)
     stack = broken.change(example(broken.stack))
-    assert [found for one in stack.resources for found in row.violations(one, Stack([one]))] == row.judge(stack)
+    assert [found for one in stack.resources for found in row.violations(one, Stack([one]))] == row.judge(
+        stack
+    )
 
 
 def test_what_a_preview_cannot_know_is_not_judged() -> None:

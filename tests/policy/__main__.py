@@ -70,7 +70,8 @@ def of_stack(row: Row) -> Policy:
 
 def _resource(one: PolicyResource) -> Resource:
     references = {
-        name: tuple(key_of(other.urn) for other in others) for name, others in one.property_dependencies.items()
+        name: tuple(key_of(other.urn) for other in others)
+        for name, others in one.property_dependencies.items()
     }
     return Resource(
         type=one.resource_type,

@@ -25,7 +25,9 @@ GOOD_KEYS = {"RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"
 MANAGED = ("AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet")
 
 
-@alone(48, "https-only", "No listener speaks HTTP, but for a redirect (ELB.1, CKV_AWS_2, CKV2_AWS_20)", LISTENER)
+@alone(
+    48, "https-only", "No listener speaks HTTP, but for a redirect (ELB.1, CKV_AWS_2, CKV2_AWS_20)", LISTENER
+)
 def https_only(listener: Resource) -> Iterator[str]:
     redirects = [get(one, "redirect.protocol") == "HTTPS" for one in listener.items("defaultActions")]
     if listener.get("protocol") != "HTTPS" and not (redirects and all(redirects)):
@@ -44,7 +46,12 @@ def valid_headers(balancer: Resource) -> Iterator[str]:
         yield "passes invalid headers on; set drop_invalid_header_fields"
 
 
-@alone(51, "strictest", "Requests that two servers could read differently are refused (ELB.12, CKV_AWS_328)", BALANCER)
+@alone(
+    51,
+    "strictest",
+    "Requests that two servers could read differently are refused (ELB.12, CKV_AWS_328)",
+    BALANCER,
+)
 def strictest(balancer: Resource) -> Iterator[str]:
     if balancer.get("desyncMitigationMode") != "strictest":
         yield "passes ambiguous requests to an old Netty; set desync_mitigation_mode strictest"
@@ -70,7 +77,10 @@ def two_zones(balancer: Resource, stack: Stack) -> Iterator[str]:
 
 
 @among(
-    55, "firewall", "A public balancer has a firewall that logs (ELB.16, WAF.10-12, CKV2_AWS_28, 31, 76)", BALANCER
+    55,
+    "firewall",
+    "A public balancer has a firewall that logs (ELB.16, WAF.10-12, CKV2_AWS_28, 31, 76)",
+    BALANCER,
 )
 def firewall(balancer: Resource, stack: Stack) -> Iterator[str]:
     if balancer.get("internal") is True:
@@ -92,7 +102,10 @@ def firewall(balancer: Resource, stack: Stack) -> Iterator[str]:
 
 @alone(56, "https-to-nodes", "The balancer speaks TLS to the nodes (ELB.21, ELB.22, CKV_AWS_378)", TARGETS)
 def https_to_nodes(targets: Resource) -> Iterator[str]:
-    for what, protocol in (("requests", targets.get("protocol")), ("checks", _check(targets).get("protocol"))):
+    for what, protocol in (
+        ("requests", targets.get("protocol")),
+        ("checks", _check(targets).get("protocol")),
+    ):
         if protocol != "HTTPS":
             yield f"sends {what} without TLS; set protocol HTTPS"
 
@@ -104,7 +117,12 @@ def true_health(targets: Resource) -> Iterator[str]:
         yield "asks something else than `/ready` for 200, and TorchServe's own ping knows no model; change it"
 
 
-@alone(58, "certificate", "A certificate for one name, with a strong key (ACM.1, ACM.2, CKV_AWS_233, 234)", CERTIFICATE)
+@alone(
+    58,
+    "certificate",
+    "A certificate for one name, with a strong key (ACM.1, ACM.2, CKV_AWS_233, 234)",
+    CERTIFICATE,
+)
 def certificate(one: Resource) -> Iterator[str]:
     names = [one.get("domainName"), *(one.get("subjectAlternativeNames") or [])]
     if any(str(name).startswith("*") for name in names):

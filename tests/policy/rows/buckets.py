@@ -14,7 +14,12 @@ VAULT = "aws:backup/vault:Vault"
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
-@among(29, "backup", "What is backed up lies encrypted, by a plan that names it (Backup.1, EC2.28, CKV_AWS_166)", VAULT)
+@among(
+    29,
+    "backup",
+    "What is backed up lies encrypted, by a plan that names it (Backup.1, EC2.28, CKV_AWS_166)",
+    VAULT,
+)
 def backup(vault: Resource, stack: Stack) -> Iterator[str]:
     if not vault.has("kmsKeyArn"):
         yield "encrypts with AWS's key; set kms_key_arn"
@@ -23,7 +28,12 @@ def backup(vault: Resource, stack: Stack) -> Iterator[str]:
         yield "gets nothing; add a plan that aims at it and a selection"
 
 
-@among(30, "private-buckets", "Every bucket blocks all public access (S3.1-3, S3.8, CKV_AWS_53-56, CIS 2.1.4)", BUCKET)
+@among(
+    30,
+    "private-buckets",
+    "Every bucket blocks all public access (S3.1-3, S3.8, CKV_AWS_53-56, CIS 2.1.4)",
+    BUCKET,
+)
 def private_buckets(bucket: Resource, stack: Stack) -> Iterator[str]:
     found = _hanging(bucket, stack, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
     if not any(all(one.get(block) is True for block in BLOCKS) for one in found):
@@ -32,12 +42,16 @@ def private_buckets(bucket: Resource, stack: Stack) -> Iterator[str]:
 
 @among(31, "tls-only", "Every bucket refuses requests without TLS (S3.5, CIS 2.1.1)", BUCKET)
 def tls_only(bucket: Resource, stack: Stack) -> Iterator[str]:
-    found = [one for policy in _hanging(bucket, stack, POLICY) for one in statements(policy.inputs.get("policy"))]
+    found = [
+        one for policy in _hanging(bucket, stack, POLICY) for one in statements(policy.inputs.get("policy"))
+    ]
     if not any(_refuses_plain_text(one) for one in found):
         yield "takes requests without TLS; deny aws:SecureTransport false to everybody in its policy"
 
 
-@among(32, "own-key", "Buckets encrypt with the stack's key, by a bucket key (S3.17, CKV_AWS_19, 145)", BUCKET)
+@among(
+    32, "own-key", "Buckets encrypt with the stack's key, by a bucket key (S3.17, CKV_AWS_19, 145)", BUCKET
+)
 def own_key(bucket: Resource, stack: Stack) -> Iterator[str]:
     kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     rules = [rule for one in _hanging(bucket, stack, kind) for rule in one.items("rules")]
@@ -81,14 +95,22 @@ def no_acls(bucket: Resource, stack: Stack) -> Iterator[str]:
         yield "still listens to ACLs; set object_ownership BucketOwnerEnforced"
 
 
-@alone(37, "named-readers", "Bucket policies let nobody in by `*` and lock nobody out (S3.6, CKV_AWS_70, 93)", POLICY)
+@alone(
+    37,
+    "named-readers",
+    "Bucket policies let nobody in by `*` and lock nobody out (S3.6, CKV_AWS_70, 93)",
+    POLICY,
+)
 def named_readers(policy: Resource) -> Iterator[str]:
     for one in statements(policy.inputs.get("policy")):
         sid = one.get("Sid", "?")
         if one["Effect"] == "Allow":
             if "*" in principals(one, "AWS"):
                 yield f"lets everybody in by `*` ({sid}); name the role or the service"
-            elif principals(one, "Service") and not condition_keys(one) & {"aws:sourceaccount", "aws:sourcearn"}:
+            elif principals(one, "Service") and not condition_keys(one) & {
+                "aws:sourceaccount",
+                "aws:sourcearn",
+            }:
                 yield f"lets a service in for any account ({sid}); add a condition on aws:SourceAccount"
         elif "*" in principals(one, "AWS") and "s3:*" in one["Action"] and not one["Condition"]:
             yield f"locks everybody out ({sid}); add a condition"

@@ -20,9 +20,14 @@ NOT_MADE: dict[int, str] = {
 """Rows whose policy finds nothing to judge in either example stack."""
 
 EXEMPT: dict[tuple[int, str], str] = {
-    (25, "train-group"): "Nodes that train together over EFA must be of one type; a stack that names more types gets "
-    "them all.",
-    (26, "train-group"): "A node more than the run's size cannot join it; on the notice the run saves and waits.",
+    (
+        25,
+        "train-group",
+    ): "Nodes that train together over EFA must be of one type; a stack that names more types gets them all.",
+    (
+        26,
+        "train-group",
+    ): "A node more than the run's size cannot join it; on the notice the run saves and waits.",
     (32, "storage-logs"): "The load balancer writes its logs to SSE-S3 buckets only.",
     (35, "storage-logs"): "It is where the others log to; logging itself would never end.",
     (35, "backup-copy"): "S3 logs only within a region, and the second region holds no bucket but this one.",

@@ -16,14 +16,22 @@ INNER_PORTS = (7070, 7071, 8080, 8081, 8082, 8443, 9090, 9400, 29400, 29500)
 """TorchServe, HAProxy on a node, metrics, rendezvous: between groups of this stack, never for addresses."""
 
 
-@alone(7, "no-login-ports", "Nobody reaches 22 or 3389 from anywhere (EC2.13, EC2.14, CKV_AWS_24, 25, 277)", INGRESS)
+@alone(
+    7,
+    "no-login-ports",
+    "Nobody reaches 22 or 3389 from anywhere (EC2.13, EC2.14, CKV_AWS_24, 25, 277)",
+    INGRESS,
+)
 def no_login_ports(rule: Resource) -> Iterator[str]:
     if _from_anywhere(rule) and (open_ports := [port for port in LOGIN_PORTS if port in _ports(rule)]):
         yield f"opens port {open_ports[0]} to everybody; use Session Manager and remove the rule"
 
 
 @among(
-    8, "only-balancer-open", "Only the balancer is open to everybody, on 443 (EC2.18, EC2.19, CKV_AWS_260)", INGRESS
+    8,
+    "only-balancer-open",
+    "Only the balancer is open to everybody, on 443 (EC2.18, EC2.19, CKV_AWS_260)",
+    INGRESS,
 )
 def only_balancer_open(rule: Resource, stack: Stack) -> Iterator[str]:
     if not _from_anywhere(rule):

@@ -15,6 +15,7 @@ ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLifecycleHooks",
     "cloudwatch:GetMetricData",
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
@@ -34,7 +35,12 @@ OF_THE_CALLER_ONLY = {"ec2.amazonaws.com"}
 """Services that send no aws:SourceAccount when they take a role."""
 
 
-@alone(40, "no-wildcard-actions", "No `*:*`, no `service:*` (IAM.1, IAM.21, CKV_AWS_62, 63, CIS 7 2.14)", *POLICIES)
+@alone(
+    40,
+    "no-wildcard-actions",
+    "No `*:*`, no `service:*` (IAM.1, IAM.21, CKV_AWS_62, 63, CIS 7 2.14)",
+    *POLICIES,
+)
 def no_wildcard_actions(policy: Resource) -> Iterator[str]:
     for one in _allowed(policy):
         for action in one["Action"]:
@@ -62,15 +68,23 @@ def narrow(policy: Resource) -> Iterator[str]:
                 yield f"writes metrics of every namespace ({sid}); add a condition on cloudwatch:namespace"
 
 
-@alone(42, "no-full-access", "No AdministratorAccess, no *FullAccess (IAM.1, CKV_AWS_274, 275)", ATTACHMENT, ROLE)
+@alone(
+    42, "no-full-access", "No AdministratorAccess, no *FullAccess (IAM.1, CKV_AWS_274, 275)", ATTACHMENT, ROLE
+)
 def no_full_access(resource: Resource) -> Iterator[str]:
-    arns = [resource.get("policyArn")] if resource.type == ATTACHMENT else (resource.get("managedPolicyArns") or [])
+    arns = (
+        [resource.get("policyArn")]
+        if resource.type == ATTACHMENT
+        else (resource.get("managedPolicyArns") or [])
+    )
     for arn in arns:
         if re.search(r"(AdministratorAccess|PowerUserAccess|FullAccess)$", arn or ""):
             yield f"carries {arn.split('/')[-1]}; write a policy of what is needed"
 
 
-@alone(43, "one-service", "A role is taken by the service that needs it, for this account (CKV_AWS_60, 61)", ROLE)
+@alone(
+    43, "one-service", "A role is taken by the service that needs it, for this account (CKV_AWS_60, 61)", ROLE
+)
 def one_service(role: Resource) -> Iterator[str]:
     for one in statements(role.inputs.get("assumeRolePolicy")):
         if one["Effect"] != "Allow":

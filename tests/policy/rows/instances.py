@@ -18,19 +18,28 @@ SECRETS = re.compile(
 """Access keys, private keys, and words that name a secret with something behind them."""
 
 
-@alone(13, "imdsv2", "Metadata only with a session token (EC2.8, AutoScaling.3, CKV_AWS_79, CIS 5.6)", TEMPLATE)
+@alone(
+    13, "imdsv2", "Metadata only with a session token (EC2.8, AutoScaling.3, CKV_AWS_79, CIS 5.6)", TEMPLATE
+)
 def imdsv2(template: Resource) -> Iterator[str]:
     if template.get("metadataOptions.httpTokens") != "required":
         yield "answers metadata requests without a token; set metadata_options.http_tokens required"
 
 
-@alone(14, "one-hop", "Metadata goes one hop, so no container reaches it (AutoScaling.4, CKV_AWS_341)", TEMPLATE)
+@alone(
+    14, "one-hop", "Metadata goes one hop, so no container reaches it (AutoScaling.4, CKV_AWS_341)", TEMPLATE
+)
 def one_hop(template: Resource) -> Iterator[str]:
     if template.get("metadataOptions.httpPutResponseHopLimit") != 1:
         yield "lets metadata travel further than one hop; set http_put_response_hop_limit 1"
 
 
-@alone(15, "encrypted-volumes", "Every volume is encrypted with the stack's key (EC2.3, CKV_AWS_8, 189)", TEMPLATE)
+@alone(
+    15,
+    "encrypted-volumes",
+    "Every volume is encrypted with the stack's key (EC2.3, CKV_AWS_8, 189)",
+    TEMPLATE,
+)
 def encrypted_volumes(template: Resource) -> Iterator[str]:
     volumes = [one for one in template.items("blockDeviceMappings") if has(one, "ebs")]
     if not volumes:
@@ -40,14 +49,21 @@ def encrypted_volumes(template: Resource) -> Iterator[str]:
             yield f"starts with an open volume {get(volume, 'deviceName')}; set ebs.encrypted and ebs.kms_key_id"
 
 
-@alone(16, "no-public-address", "Nodes have no public address (EC2.9, EC2.25, AutoScaling.5, CKV_AWS_88)", TEMPLATE)
+@alone(
+    16,
+    "no-public-address",
+    "Nodes have no public address (EC2.9, EC2.25, AutoScaling.5, CKV_AWS_88)",
+    TEMPLATE,
+)
 def no_public_address(template: Resource) -> Iterator[str]:
     cards = template.items("networkInterfaces")
     if not cards:
         yield "leaves its address to the subnet; name its network interface"
     for card in cards:
         word = get(card, "associatePublicIpAddress")
-        if on(word) or (word is None and len(cards) == 1):  # AWS refuses the word where there are several cards
+        if on(word) or (
+            word is None and len(cards) == 1
+        ):  # AWS refuses the word where there are several cards
             yield "may give its node a public address; set associate_public_ip_address false"
 
 
@@ -83,7 +99,12 @@ def monitored(template: Resource) -> Iterator[str]:
         yield "shares its network with its disk; set ebs_optimized"
 
 
-@alone(21, "image-by-id", "The image is an id that the preview resolved, so it is on record (CKV_AWS_386)", TEMPLATE)
+@alone(
+    21,
+    "image-by-id",
+    "The image is an id that the preview resolved, so it is on record (CKV_AWS_386)",
+    TEMPLATE,
+)
 def image_by_id(template: Resource) -> Iterator[str]:
     if not re.fullmatch(r"ami-[0-9a-f]{8,17}", template.get("imageId") or ""):
         yield "names no image id, so nobody can say what it started; resolve it at preview"

@@ -17,7 +17,12 @@ def rotated(key: Resource) -> Iterator[str]:
         yield "stays the same for ever; set enable_key_rotation"
 
 
-@alone(46, "key-policy", "A key's policy is written and names who may use it (KMS.5, CKV_AWS_33, CKV2_AWS_64)", KEY)
+@alone(
+    46,
+    "key-policy",
+    "A key's policy is written and names who may use it (KMS.5, CKV_AWS_33, CKV2_AWS_64)",
+    KEY,
+)
 def key_policy(key: Resource) -> Iterator[str]:
     if not key.has("policy"):
         yield "has AWS's default policy; write one"
@@ -26,7 +31,12 @@ def key_policy(key: Resource) -> Iterator[str]:
             yield f"may be used by everybody ({one.get('Sid', '?')}); name the principals"
 
 
-@among(47, "kept-keys", "Keys are on, wait 30 days before they go, and production guards them (KMS.3, CKV_AWS_227)", KEY)
+@among(
+    47,
+    "kept-keys",
+    "Keys are on, wait 30 days before they go, and production guards them (KMS.3, CKV_AWS_227)",
+    KEY,
+)
 def kept_keys(key: Resource, stack: Stack) -> Iterator[str]:
     if key.get("isEnabled") is False:
         yield "is switched off; set is_enabled"

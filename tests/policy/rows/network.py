@@ -30,7 +30,9 @@ def flow_logs(vpc: Resource, stack: Stack) -> Iterator[str]:
         yield "has no flow log of all traffic; add ec2.FlowLog with traffic_type ALL"
 
 
-@among(2, "default-group", "The default security group lets nothing through (EC2.2, CKV2_AWS_12, CIS 5.4)", VPC)
+@among(
+    2, "default-group", "The default security group lets nothing through (EC2.2, CKV2_AWS_12, CIS 5.4)", VPC
+)
 def default_group(vpc: Resource, stack: Stack) -> Iterator[str]:
     groups = stack.referring(vpc, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "vpcId")
     if not groups:
@@ -113,5 +115,7 @@ def is_public(subnet: Resource, stack: Stack) -> bool:
     """Return whether a subnet's routes lead to the internet without a NAT gateway."""
     associations = stack.referring(subnet, "aws:ec2/routeTableAssociation:RouteTableAssociation", "subnetId")
     tables = [table for one in associations for table in stack.referred(one, "routeTableId")]
-    routes = [one for table in tables for one in stack.referring(table, "aws:ec2/route:Route", "routeTableId")]
+    routes = [
+        one for table in tables for one in stack.referring(table, "aws:ec2/route:Route", "routeTableId")
+    ]
     return any(route.references.get("gatewayId") for route in routes)

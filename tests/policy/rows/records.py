@@ -37,7 +37,13 @@ def alarms_act(alarm: Resource) -> Iterator[str]:
         yield "is switched off; set actions_enabled"
 
 
-@alone(62, "secret-parameters", "Parameters are secret, documents private (SSM.4, CKV_AWS_337)", PARAMETER, DOCUMENT)
+@alone(
+    62,
+    "secret-parameters",
+    "Parameters are secret, documents private (SSM.4, CKV_AWS_337)",
+    PARAMETER,
+    DOCUMENT,
+)
 def secret_parameters(resource: Resource) -> Iterator[str]:
     if resource.type == DOCUMENT:
         if resource.get("permissions.account_ids") == "All":

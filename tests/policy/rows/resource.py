@@ -77,7 +77,9 @@ class Stack:
     @property
     def kept(self) -> bool:
         """Whether the stack guards anything against deletion, as production does."""
-        return any(one.protect or one.inputs.get("enableDeletionProtection") is True for one in self.resources)
+        return any(
+            one.protect or one.inputs.get("enableDeletionProtection") is True for one in self.resources
+        )
 
 
 def key_of(urn: str) -> str:
