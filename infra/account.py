@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-import botocore.exceptions
-import botocore.session
 import pulumi
 import pulumi_aws.servicequotas as servicequotas
 import pulumi_aws.ssm as ssm
@@ -15,6 +13,7 @@ from pulumi_aws._inputs import GetAvailabilityZonesFilterArgs
 from pulumi_aws.get_availability_zones import get_availability_zones
 from pulumi_aws.get_caller_identity import get_caller_identity
 
+from infra.credentials import has_credentials
 from infra.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -52,18 +51,10 @@ def require(settings: Settings, *, credentials_named: bool) -> None:
     missing = []
     if not settings.region:
         missing.append("a region (pulumi config set aws:region eu-central-1)")
-    if not credentials_named and not found_credentials():
+    if not credentials_named and not has_credentials():
         missing.append("AWS credentials (aws configure, aws sso login, or AWS_PROFILE)")
     if missing:
         raise pulumi.RunError(f"missing for a preview: {' and '.join(missing)}; {WITHOUT_ACCOUNT}")
-
-
-def found_credentials() -> bool:
-    """Return whether AWS credentials are found where every AWS tool looks for them; asks no AWS account."""
-    try:
-        return botocore.session.Session().get_credentials() is not None
-    except botocore.exceptions.BotoCoreError:  # a profile that is not there, a session that ran out
-        return False
 
 
 def ask(settings: Settings, quota_codes: Mapping[str, str]) -> Account:

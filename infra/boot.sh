@@ -107,6 +107,9 @@ fi
 
 # 3. A place for large files: instance store where the node has some.
 place=/var/lib/skylift/scratch
+if [ "$scratch" = true ] && owns_machine && systemctl cat dlami-nvme.service >/dev/null 2>&1; then
+  systemctl start dlami-nvme.service || say "the image could not mount its instance store" # returns when it is done
+fi
 if [ "$scratch" = true ] && mountpoint -q /opt/dlami/nvme 2>/dev/null; then
   place=/opt/dlami/nvme/skylift
 elif [ "$scratch" = true ] && owns_machine; then
@@ -162,7 +165,7 @@ cat >/etc/systemd/system/skylift.service <<END
 [Unit]
 Description=Skylift node ($room)
 Wants=network-online.target
-After=network-online.target
+After=network-online.target dlami-nvme.service
 StartLimitIntervalSec=900
 StartLimitBurst=5
 StartLimitAction=poweroff
@@ -174,6 +177,7 @@ WorkingDirectory=$code
 EnvironmentFile=/etc/skylift/node.env
 Environment=HOME=/var/lib/skylift PYTHONUNBUFFERED=1
 ExecStartPre=+-/usr/bin/nvidia-modprobe -u -c=0
+ExecStartPre=+/usr/bin/install -d -o skylift -g skylift $place
 ExecStart=$code/.venv/bin/python -m $module
 StandardOutput=append:/var/log/skylift/node.log
 StandardError=inherit
@@ -197,6 +201,9 @@ RestrictNamespaces=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
+ProtectProc=invisible
 UMask=0077
 ReadWritePaths=/var/lib/skylift $place
 LimitMEMLOCK=infinity

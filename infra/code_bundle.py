@@ -24,6 +24,8 @@ Room = Literal["train", "serve"]
 FOLDERS: Mapping[Room, str] = {"train": "model_code", "serve": "serve_config"}
 PROJECT_FILES = ("pyproject.toml", "uv.lock")
 """What `uv run --frozen --group ROOM --no-install-project` reads."""
+MOST_BYTES = 32 << 20
+"""Of a room's files. Code is a megabyte; what is larger is data, which belongs into a bucket."""
 UNIX, MODE = 3, 0o644  # a zip names the system whose modes it holds
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
@@ -48,12 +50,22 @@ def build(room: Room, root: Path, cache: Path | None = None) -> Bundle:
         room: whose code.
         root: the project's folder.
         cache: where the zip goes; None: the user's cache folder.
+
+    Raises:
+        ValueError: something lies there that is no code.
     """
     folder = root / FOLDERS[room]
     sources = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted([root / name for name in PROJECT_FILES] + _files(folder))
     }
+    size = sum(len(content) for content in sources.values())
+    if size > MOST_BYTES:
+        largest = max(sources, key=lambda name: len(sources[name]))
+        raise ValueError(
+            f"the code of `{room}` must have at most {MOST_BYTES >> 20} MiB, got {size >> 20}; "
+            f"move `{largest}` out of {FOLDERS[room]}/"
+        )
     content = _packed(sources)
     digest = hashlib.sha256(content).hexdigest()
     target = (cache or platformdirs.user_cache_path("skylift") / "bundles") / f"{digest}.zip"

@@ -5,7 +5,6 @@ No default stands here: Pulumi.yaml holds them all, and the engine hands over wh
 
 from __future__ import annotations
 
-import os
 import re
 import typing
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from infra.credentials import region_of
 from infra.rules import Rule, SettingError, read
 from infra.setting_pairs import disagreement
 from infra.settings import Settings
@@ -41,14 +41,11 @@ def load() -> Settings:
     config = pulumi.Config()
     names = rules()
     values = {name: text for name in names if (text := config.get(name)) is not None}
-    region = (
-        pulumi.Config("aws").get("region")
-        or os.environ.get("AWS_REGION")
-        or os.environ.get("AWS_DEFAULT_REGION")
-    )
+    aws = pulumi.Config("aws")
+    region = aws.get("region") or region_of(aws.get("profile") or "")
     try:
         refuse_unknown(project, {**get_config_env(), **CONFIG.get()})
-        return parse(values, stack=pulumi.get_stack(), region=region or "")
+        return parse(values, stack=pulumi.get_stack(), region=region)
     except SettingError as error:
         raise pulumi.RunError(str(error)) from None
 

@@ -105,6 +105,17 @@ def reservation_type(settings: Settings) -> str:
     )
 
 
+def reservation_zone(settings: Settings) -> str:
+    """A reservation lies in one zone, and a node that is started in another one finds nothing."""
+    if not settings.capacity_reservation_id or settings.zone_names:
+        return ""
+    return (
+        "zoneNames must begin with the reservation's zone where capacityReservationId is set "
+        f"({settings.capacity_reservation_id}), got none; "
+        f"for example: pulumi config set --path 'zoneNames[0]' {settings.region}a"
+    )
+
+
 def same_gpus(settings: Settings) -> str:
     """The ranks of a training are counted as so many a node."""
     types = _types(settings.train_instance_types)
@@ -177,6 +188,7 @@ GROUP_RULES: tuple[Callable[[Settings], str], ...] = (
     reservation_placement,
     reservation_market,
     reservation_type,
+    reservation_zone,
     same_gpus,
     process_per_gpu,
     same_devices,

@@ -192,7 +192,7 @@ def notes(here: Prices, settings: Settings) -> list[str]:
         said.append(f"no price of {', '.join(unknown)} in {here.region}: left out")
     if remembered := [one for one, price in found.items() if price and price.remembered]:
         said.append(f"from memory, to be checked: {', '.join(remembered)}")
-    said.append("most prices of other things than nodes are from memory, to be checked (infra/prices.json)")
+    said.append("many prices of other things than nodes are from memory, to be checked (infra/prices.json)")
     if settings.capacity_block:
         said.append(
             "a capacity block is paid when it is bought: its nodes are counted at the on-demand price"

@@ -47,7 +47,6 @@ NOTIFIERS = {
     "Anomalies": "costalerts.amazonaws.com",
     "Backups": "backup.amazonaws.com",
     "Budgets": "budgets.amazonaws.com",
-    "Events": "events.amazonaws.com",
 }
 """Services that send to the encrypted topic; without the key their messages are lost without a word."""
 

@@ -112,7 +112,8 @@ class LoadBalancer(pulumi.ComponentResource):
             connection_logs={"bucket": args.logs_bucket, "prefix": "connections", "enabled": True},
             health_check_logs={"bucket": args.logs_bucket, "prefix": "health-checks", "enabled": True},
             tags=args.tags,
-            opts=child,
+            # A target group belongs to one balancer: the next one cannot have it while this one is there.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         target_group = lb.TargetGroup(
             f"{name}-nodes",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.names import Names
+from infra.scaling import TERMINATE_HOOK
 from infra.settings import Settings
 
 
@@ -56,8 +57,10 @@ def serve_environment(settings: Settings, names: Names, places: Places) -> dict[
     return {
         **_common(settings, names.serve_group, names.serve_log_group, names, places),
         "SKYLIFT_TARGET_GROUP": places.target_group_arn,
+        "SKYLIFT_HOOK": TERMINATE_HOOK,
         "SKYLIFT_DRAIN_SECONDS": str(settings.drain_seconds),
         "SKYLIFT_RESPONSE_SECONDS": str(settings.response_seconds),
+        "SKYLIFT_IDLE_SECONDS": str(settings.idle_seconds),
     }
 
 
@@ -66,6 +69,8 @@ def _common(
 ) -> Mapping[str, str]:
     return {
         "AWS_REGION": settings.region,
+        # A bucket that locks its objects for days takes no upload without a checksum.
+        "AWS_CHECKSUM_ALGORITHM": "SHA256",
         "SKYLIFT_STACK": settings.stack,
         "SKYLIFT_GROUP": group,
         "SKYLIFT_LOG_GROUP": log_group,

@@ -141,9 +141,15 @@ class NodeGroup(pulumi.ComponentResource):
                 parent=self,
                 ignore_changes=ignored,
                 delete_before_replace=training is not None,
-                custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
+                custom_timeouts=pulumi.CustomTimeouts(delete=self._patience()),
             ),
         )
+
+    def _patience(self) -> str:
+        """Return how long a group may take to go: its nodes save or drain first."""
+        training, serving = self._args.training, self._args.serving
+        drain = training.drain_seconds if training else serving.drain_seconds if serving else 0
+        return f"{20 + -(-drain // 60)}m"
 
     def _placement_group(self) -> pulumi.Output[str] | None:
         if not self._args.training or not self._args.training.placement_group:

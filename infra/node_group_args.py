@@ -18,7 +18,7 @@ class TrainingGroup:
     placement_group: bool = False
     """Whether nodes stand close together, in one zone."""
     capacity_reservation_id: str = ""
-    """The reservation that nodes are taken from, in whatever zone it lies; empty for none."""
+    """The reservation that nodes are taken from, in the first zone; empty for none."""
     capacity_block: bool = False
     """Whether that reservation is a capacity block for ML."""
     drain_seconds: int = 600
@@ -106,9 +106,9 @@ class NodeGroupArgs:
 
     @property
     def one_zone(self) -> bool:
-        """Whether all nodes must stand in the first zone. A reservation chooses the zone by itself."""
+        """Whether all nodes must stand in the first zone: neither group, cards nor reservation span two."""
         part = self.training
-        return part is not None and not part.capacity_reservation_id and (part.placement_group or part.efa)
+        return part is not None and bool(part.placement_group or part.efa or part.capacity_reservation_id)
 
     @property
     def may_be_spot(self) -> bool:

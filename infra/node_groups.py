@@ -17,7 +17,7 @@ from infra.monitoring import Monitoring
 from infra.names import Names
 from infra.network import Network
 from infra.node_environment import Places, serve_environment, train_environment
-from infra.node_group import NodeGroupArgs, ServingGroup, TrainingGroup
+from infra.node_group import SHUTDOWN_SECONDS, NodeGroupArgs, ServingGroup, TrainingGroup
 from infra.settings import Settings
 from infra.storage import Storage
 from infra.user_data import UserData, render
@@ -155,7 +155,9 @@ def _user_data(ground: Ground, room: Literal["train", "serve"]) -> pulumi.Output
                 wheels_uri=f"s3://{places.work_bucket}/wheels/{ground.lock_hash}",
                 log_group=names.train_log_group if training else names.serve_log_group,
                 scratch=training,
-                stop_seconds=settings.train_drain_seconds if training else settings.drain_seconds,
+                stop_seconds=settings.train_drain_seconds
+                if training
+                else settings.drain_seconds + SHUTDOWN_SECONDS,
                 environment=train_environment(
                     settings, names, places, ground.run_id, ground.serve_code.sha256
                 )

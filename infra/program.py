@@ -13,6 +13,7 @@ from infra.backup import Backup, BackupArgs
 from infra.budget import Budget, BudgetArgs
 from infra.code_bundle import CodeBundle, CodeBundleArgs, build
 from infra.constraints import QUOTAS, check
+from infra.cost import estimate
 from infra.dead_man import DeadMan, DeadManArgs
 from infra.keys import Keys, KeysArgs
 from infra.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -72,6 +73,7 @@ def program() -> None:
             kms_key_arn=keys.data_key_arn,
             efa=settings.efa,
             token_keys=bool(settings.jwt_issuer),
+            data=settings.data,
             tags=tags,
         ),
     )
@@ -140,6 +142,7 @@ def program() -> None:
             kms_key_arn=keys.data_key_arn,
             signing_key_arn=keys.signing_key_arn,
             model_name=settings.model_name,
+            data=settings.data,
             train_group_name=names.train_group(run),
             serve_group_name=names.serve_group,
             target_group_arn=balancer.target_group_arn,
@@ -234,5 +237,6 @@ def program() -> None:
         "serveLogGroup": names.serve_log_group,
         "dashboard": monitoring.dashboard_name,
         "topicArn": monitoring.topic_arn,
+        "costEstimate": estimate(settings).as_output(),
     }.items():
         pulumi.export(export, value)

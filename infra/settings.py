@@ -26,7 +26,7 @@ class Settings:
     stack: str
     """The stack's name; not a setting."""
     region: Annotated[str, REGION]
-    """Region of everything but the second copy: `aws:region`, else AWS_REGION. Empty: none was named."""
+    """Region of everything but the second copy: `aws:region`, else what the AWS tools read. Empty: none was named."""
 
     cidr: Annotated[str, network(16, 20, private=True)]
     """The network's address range."""

@@ -1,20 +1,20 @@
-"""The pictures of docs/aws.md, drawn from the production stack against the mocks.
+"""The pictures of docs/aws.md and the tables of resources, made of the example stacks against the mocks.
 
     uv run python -m tests.aws_pictures
 
-writes them anew; a test compares.
+writes them anew; tests compare. Look at the difference before you commit it: it is what changes in a stack that lives.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from infra.picture import Drawn, network_picture, role_pictures
 from tests.mocks import ACCOUNT, REGION, Registered
-from tests.stacks import ROOT, recorded
+from tests.stacks import ROOT, STACKS, recorded
 
 DOCS = ROOT / "docs" / "aws.md"
+EXPECTED = ROOT / "tests" / "expected"
 
 
 def drawn(one: Registered) -> Drawn:
@@ -47,9 +47,19 @@ def with_pictures(text: str, pictures: dict[str, str]) -> str:
     )
 
 
-def write(docs: Path = DOCS) -> None:
-    """Draw the page's pictures anew."""
-    docs.write_text(with_pictures(docs.read_text(), blocks()))
+def table(stack: str) -> str:
+    """Return type, name and parent of all that a stack asks for."""
+    return "".join(sorted(f"{one.type}  {one.name}  {one.parent}\n" for one in recorded(stack).resources))
+
+
+def write() -> None:
+    """Write anew what tests compare."""
+    DOCS.write_text(with_pictures(DOCS.read_text(), blocks()))
+    small = blocks("dev")
+    (EXPECTED / "network_dev.mmd").write_text(f"{small['network']}\n")
+    (EXPECTED / "role_serve_dev.mmd").write_text(f"{small['role access-serve']}\n")
+    for stack in STACKS:
+        (EXPECTED / f"resources_{stack}.txt").write_text(table(stack))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import subprocess
 import zipfile
@@ -74,6 +75,8 @@ class Machine:
     """Whether systemd is its process 1."""
     environment: dict[str, str] = field(default_factory=dict)
     """Of the boot script."""
+    path: list[str] = field(default_factory=list)
+    """Folders of further programs, real ones."""
 
     def __post_init__(self) -> None:
         """Put the programs of an ordinary image in place, and the bundle in the store."""
@@ -81,8 +84,9 @@ class Machine:
             (self.root / folder).mkdir(parents=True)
         for name, body in (("curl", CURL), ("uv", UV), ("python3", PYTHON), ("haproxy", "")):
             self.program(name, body)
-        for name in ("systemctl", "useradd", "chown", "shutdown", "mdadm", "mkfs.ext4", "mount"):
+        for name in ("useradd", "chown", "shutdown", "mdadm", "mkfs.ext4", "mount"):
             self.program(name)
+        self.program("systemctl", '[ "$1" = cat ] && exit 1; exit 0')
         self.program("id", "exit 1")
         self.program("lsblk")
         self.program("mountpoint", "exit 1")
@@ -107,14 +111,14 @@ class Machine:
         text = text.replace(OWNS, "true" if self.owned else "false")
         text = re.sub(r"(?<![\w.])/(opt|etc|var/lib|var/log)/", rf"{self.root}/\1/", text)
         environment = {
-            "PATH": f"{self.root}/bin:/usr/bin:/bin",
+            "PATH": os.pathsep.join([f"{self.root}/bin", *self.path, "/usr/bin", "/bin"]),
             "NOTES": str(self.root / "notes"),
             "STORE": str(self.root / "store"),
             "PIP": "",
             **self.environment,
         }
         return subprocess.run(
-            ["bash", "-c", text], env=environment, capture_output=True, text=True, check=False, timeout=60
+            ["bash", "-c", text], env=environment, capture_output=True, text=True, check=False, timeout=240
         )
 
     def calls(self, *names: str) -> list[str]:

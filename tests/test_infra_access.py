@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 
@@ -14,6 +15,7 @@ from tests.policies import PLACES, expected
 TAGS = {"Project": "skylift"}
 
 
+@functools.cache
 def access() -> dict[str, Registered]:
     """Register the roles of the example account, by name."""
     args = AccessArgs(

@@ -10,6 +10,7 @@ import pytest
 from infra import account
 from infra.account import Account
 from infra.config import Settings, parse
+from tests.aws_machine import without_aws
 from tests.mocks import ACCOUNT, Answers, record
 from tests.stacks import answers, defaults
 
@@ -32,11 +33,7 @@ def asked(wanted: Settings, heard: Answers = ANSWERS) -> Account:
 @pytest.fixture
 def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine of somebody who never used AWS."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    without_aws(monkeypatch, tmp_path)
 
 
 def test_the_account_says_who_and_where_it_is() -> None:
@@ -106,13 +103,6 @@ def test_credentials_of_the_environment_are_found(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     account.require(settings(), credentials_named=False)
-
-
-@pytest.mark.usefixtures("no_credentials")
-def test_a_profile_that_is_not_there_is_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said in our one line, not in a stack trace."""
-    monkeypatch.setenv("AWS_PROFILE", "gone")
-    assert not account.found_credentials()
 
 
 @pytest.mark.parametrize(

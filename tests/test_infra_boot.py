@@ -201,6 +201,7 @@ def test_under_systemd_the_node_is_a_service(server: Machine) -> None:
     done = server.boot(data())
     assert done.returncode == 0, done.stderr
     assert server.calls("systemctl", "useradd", "shutdown") == [
+        "systemctl cat dlami-nvme.service",
         "useradd --system --home-dir /var/lib/skylift --shell /usr/sbin/nologin skylift",
         "systemctl daemon-reload",
         "systemctl enable --quiet --now skylift.service",
@@ -278,3 +279,19 @@ def test_scratch_that_the_image_has_mounted_is_taken(machine: Machine) -> None:
     machine.program("mountpoint")
     assert machine.boot(data()).returncode == 0
     assert machine.node_environment()["TMPDIR"] == "/opt/dlami/nvme/skylift"
+
+
+def test_the_image_that_mounts_its_own_instance_store_is_waited_for(server: Machine) -> None:
+    server.program("systemctl", '[ "$1" = start ] && touch "$NOTES.mounted"; exit 0')
+    server.program("mountpoint", '[ -e "$NOTES.mounted" ]')
+    server.program("lsblk", 'echo "/dev/nvme1n1 Amazon EC2 NVMe Instance Storage"')
+    done = server.boot(data())
+    assert done.returncode == 0, done.stderr
+    assert server.calls("systemctl")[:2] == [
+        "systemctl cat dlami-nvme.service",
+        "systemctl start dlami-nvme.service",
+    ]
+    assert server.calls("mkfs.ext4", "mount") == []
+    assert "ReadWritePaths=/var/lib/skylift /opt/dlami/nvme/skylift\n" in server.text(
+        "etc/systemd/system/skylift.service"
+    )

@@ -88,6 +88,27 @@ def test_an_edit_of_training_is_another_run(project: Path, tmp_path: Path) -> No
     assert after["serve"] == before["serve"]
 
 
+def test_what_is_no_python_moves_the_bundle_and_not_the_run(project: Path, tmp_path: Path) -> None:
+    """Another look of the report is no reason to train again."""
+    before = build("train", project, tmp_path)
+    with (project / "model_code" / "compress" / "report.html.j2").open("a") as file:
+        file.write("<!-- edited -->")
+    after = build("train", project, tmp_path)
+    assert after.sha256 != before.sha256
+    assert after.identity == before.identity
+
+
+def test_data_among_the_code_is_refused(project: Path, tmp_path: Path) -> None:
+    """It would be sent to every node at every boot."""
+    with (project / "model_code" / "weights.pt").open("wb") as file:
+        file.truncate(33 << 20)
+    with pytest.raises(ValueError, match="at most") as refused:
+        build("train", project, tmp_path)
+    assert str(refused.value) == (
+        "the code of `train` must have at most 32 MiB, got 34; move `model_code/weights.pt` out of model_code/"
+    )
+
+
 @pytest.mark.parametrize(
     ("package", "moved"),
     [

@@ -20,6 +20,7 @@ BLOCK = {
     "capacity_reservation_id": RESERVED,
     "train_instance_types": ("p5.48xlarge",),
     "train_on_demand_percentage": 100,
+    "zone_names": ("eu-central-1b", "eu-central-1a"),
 }
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
 CASES: list[tuple[str, dict[str, Any], str]] = [
@@ -75,11 +76,18 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "reservation_type",
         {
-            "capacity_reservation_id": RESERVED,
-            "train_on_demand_percentage": 100,
+            **BLOCK,
+            "capacity_block": False,
+            "train_instance_types": ("g6.xlarge", "g5.xlarge"),
         },
         "trainInstanceTypes must be the reservation's one type where capacityReservationId is set, "
         "got `g6.xlarge, g5.xlarge`; take the others out",
+    ),
+    (
+        "reservation_zone",
+        {**BLOCK, "zone_names": ()},
+        "zoneNames must begin with the reservation's zone where capacityReservationId is set (cr-0123456789abcdef0), "
+        "got none; for example: pulumi config set --path 'zoneNames[0]' eu-central-1a",
     ),
     (
         "same_gpus",
@@ -223,6 +231,12 @@ KEPT: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", KEPT)
 def test_what_aws_takes_is_let_through(changes: dict[str, Any]) -> None:
     assert check(replace(DEFAULT, **changes), None) == []
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 3600])
+def test_the_balancer_waits_longer_than_the_longest_answer(seconds: int) -> None:
+    idle = replace(DEFAULT, response_seconds=seconds).idle_seconds
+    assert seconds < idle <= 4000  # the most that a load balancer takes
 
 
 def test_all_messages_come_at_once() -> None:

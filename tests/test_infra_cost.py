@@ -96,7 +96,7 @@ def test_the_output_says_that_it_is_an_estimate_and_of_which_day() -> None:
         "usdPerHour": [round(made.hour[0], 2), round(made.hour[1], 2)],
         "usdPerMonth": [round(made.month[0], 2), round(made.month[1], 2)],
         "notes": [
-            "most prices of other things than nodes are from memory, to be checked (infra/prices.json)"
+            "many prices of other things than nodes are from memory, to be checked (infra/prices.json)"
         ],
     }
     assert list(parts) == [part.name for part in made.parts]

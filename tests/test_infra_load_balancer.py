@@ -65,6 +65,12 @@ def test_without_settings_it_is_internal_https_only_with_a_certificate_of_its_ow
     }
 
 
+def test_another_balancer_comes_after_this_one_is_gone() -> None:
+    """AWS refuses a target group on two balancers, and a public balancer is another one than an internal one."""
+    options = only(made(), "aws:lb/loadBalancer:LoadBalancer").options
+    assert (options["deleteBeforeReplace"], options["deleteBeforeReplaceDefined"]) == (True, True)
+
+
 def test_nodes_are_asked_by_https_whether_they_are_ready() -> None:
     assert only(made(deregistration_seconds=90), "aws:lb/targetGroup:TargetGroup").inputs == {
         "vpcId": "vpc-1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections import Counter
 from typing import Any
 
@@ -31,8 +33,13 @@ def network_args(**changed: Any) -> NetworkArgs:
 
 
 def network(**changed: Any) -> list[Registered]:
-    """Register an example network."""
-    return record(lambda: Network("network", network_args(**changed)))
+    """Register an example network; the same one is registered once for all tests that read it."""
+    return _network(json.dumps(changed, sort_keys=True))
+
+
+@functools.cache
+def _network(changed: str) -> list[Registered]:
+    return record(lambda: Network("network", network_args(**json.loads(changed))))
 
 
 def counts(registered: list[Registered]) -> dict[str, int]:

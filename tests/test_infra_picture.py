@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from infra.picture import Drawn, network_picture, role_pictures
-from tests.aws_pictures import DOCS, blocks, drawn, with_pictures
+from tests.aws_pictures import DOCS, EXPECTED, blocks, drawn, with_pictures
 from tests.stacks import recorded
-
-EXPECTED = Path(__file__).parent / "expected"
 
 
 def resources(stack: str = "dev") -> list[Drawn]:

@@ -9,6 +9,7 @@ import json
 import re
 
 import pytest
+from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from infra.bucket_policies import models_bucket, private_bucket
 from infra.policies import UNRESTRICTABLE, Document, text
@@ -39,6 +40,12 @@ OTHER_GROUP = PLACES.group("somebody-else")
 def test_a_document_is_what_was_reviewed(name: str) -> None:
     """Every document is compared whole, so a change of any is seen in a review."""
     assert json.loads(text(ALL[name])) == expected(name)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_iam_would_take_a_roles_document(name: str) -> None:
+    """The emulator's reading of IAM's grammar finds no fault."""
+    IAMPolicyDocumentValidator(text(ALL[name])).validate()
 
 
 def test_no_reviewed_document_is_left_behind() -> None:

@@ -16,10 +16,10 @@ from infra import program
 from infra.code_bundle import build
 from infra.names import Names
 from infra.run_id import run_id
+from tests.aws_pictures import EXPECTED, table
 from tests.mocks import of_type, only, record
 from tests.stacks import ROOT, STACKS, answers, engine_config, recorded, stack_file
 
-EXPECTED = Path(__file__).parent / "expected"
 GROUP, TEMPLATE = "aws:autoscaling/group:Group", "aws:ec2/launchTemplate:LaunchTemplate"
 STATEFUL = {"aws:s3/bucket:Bucket", "aws:kms/key:Key"}
 
@@ -34,8 +34,7 @@ def taggable(token: str) -> bool:
 @pytest.mark.parametrize("stack", STACKS)
 def test_types_names_and_parents_are_pinned(stack: str) -> None:
     """A renamed or reparented resource is replaced in every stack that lives: the table says so first."""
-    lines = sorted(f"{one.type}  {one.name}  {one.parent}".strip() for one in recorded(stack).resources)
-    assert lines == (EXPECTED / f"resources_{stack}.txt").read_text().splitlines()
+    assert table(stack).splitlines() == (EXPECTED / f"resources_{stack}.txt").read_text().splitlines()
 
 
 @pytest.mark.parametrize(("stack", "components", "resources"), [("dev", 12, 119), ("prod", 13, 164)])
@@ -133,6 +132,7 @@ def test_only_the_stack_that_says_so_protects_what_it_keeps(stack: str) -> None:
 def test_exports_name_what_an_operator_asks_for(stack: str) -> None:
     """The list is a contract with scripts."""
     assert sorted(recorded(stack).exports) == [
+        "costEstimate",
         "dashboard",
         "dataUri",
         "imageId",

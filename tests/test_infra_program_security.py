@@ -29,14 +29,6 @@ EXCEPTIONS = {
     ("backup-role-policy", "ActionsWithoutAResource"): "reading metrics and events knows no resources",
 }
 """Allowed statements on resource `*`: resource and statement -> why nothing narrower exists."""
-WILD_ACTIONS = {
-    (
-        "backup-copy-key",
-        "AccountOwnsTheKey",
-        "kms:*",
-    ): "the account owns its key; its roles' policies say who uses it",
-}
-"""Allowed actions that are not spelled out, only in the stack with a second region: which, and why."""
 SERVICE_ROLES = {
     "access-train": "ec2.amazonaws.com",
     "access-serve": "ec2.amazonaws.com",
@@ -112,14 +104,14 @@ def test_nodes_are_reached_by_groups_not_by_addresses(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_action_is_a_wildcard(stack: str) -> None:
-    """Every allowed action is spelled out, but for the recorded ones."""
+    """Every allowed action is spelled out."""
     wild = [
         (one.name, statement.get("Sid"), action)
         for one, _, statement in allowed(stack)
         for action in listed(statement["Action"])
         if "*" in action
     ]
-    assert wild == [found for found in WILD_ACTIONS if stack == "prod"]
+    assert wild == []
 
 
 def why(name: str, sid: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from typing import Any
@@ -30,8 +31,13 @@ def storage_args(**changed: Any) -> StorageArgs:
 
 
 def storage(**changed: Any) -> list[Registered]:
-    """Register the buckets."""
-    return record(lambda: Storage("storage", storage_args(**changed)))
+    """Register the buckets; the same ones are registered once for all tests that read them."""
+    return _storage(json.dumps(changed, sort_keys=True))
+
+
+@functools.cache
+def _storage(changed: str) -> list[Registered]:
+    return record(lambda: Storage("storage", storage_args(**json.loads(changed))))
 
 
 def named(registered: list[Registered], name: str) -> Registered:
