@@ -73,7 +73,8 @@ class Lookout:
         """As they were last seen."""
         self._fresh = time.monotonic()
         self._waits = False  # an older node is known to live: it will write
-        self._suspected = False
+        self._alarm = False  # something broke
+        self._suspected: float | None = None  # since when the leader may be gone
         self._short_since: float | None = None  # fewer than the full group, since
         self._beaten = 0.0
         self._asked_again = threading.Event()
@@ -93,7 +94,7 @@ class Lookout:
 
     def suspect(self) -> None:
         """Look at once: something broke, and a node may be gone."""
-        self._suspected = True
+        self._alarm = True
         self._asked_again.set()
 
     @property
@@ -116,23 +117,26 @@ class Lookout:
         if found is None or self._me not in found.here:
             found = self._roster.change(lambda before: arrived(before, self._me))
         self._note(found, now)
-        if self.leads or now - self._fresh > self._patience():
+        if self._alarm:
+            self._alarm, self._suspected = False, now
+        if self.leads or self._due(now):
             self._survey(now)
-        self._suspected = False if self.leads else self._suspected
 
-    def _patience(self) -> float:
-        """Return the seconds without news after which it is this node's turn to ask."""
+    def _due(self, now: float) -> bool:
+        """Tell whether it is this node's turn to ask, after some time without news."""
         ids = [one.id for one in self.members.members]
         rank = ids.index(self._me) if self._me in ids else len(ids) + random.randrange(NEWCOMERS_RANK)  # noqa: S311
+        turn = STAGGER_POLLS * max(0, rank - 1) * self._poll
+        if self._suspected is not None:
+            return now - self._suspected >= turn
         new = not self.members.members and not self._waits
-        stale = 0 if self._suspected or new else STALE_POLLS
-        return (stale + STAGGER_POLLS * rank) * self._poll
+        return now - self._fresh > turn + (0 if new else STALE_POLLS * self._poll)
 
     def _note(self, found: Members, now: float) -> None:
         if found == self.members:
             return
         changed = replace(found, beat=0) != replace(self.members, beat=0)
-        self.members, self._fresh, self._suspected = found, now, False
+        self.members, self._fresh, self._suspected = found, now, None
         if changed:
             self._woken.set()
 
@@ -141,7 +145,7 @@ class Lookout:
         living = self._living()
         first = next(iter(present(self.members, living)), None)
         if not self.leads and (first is None or first.id != self._me):
-            self._fresh, self._suspected, self._waits = now, False, True
+            self._fresh, self._suspected, self._waits = now, None, True
             return
         beating = now - self._beaten > BEAT_POLLS * self._poll
         after = self._roster.change(lambda before: self._seen(before, living, now, beating))
