@@ -166,8 +166,10 @@ class Node:
         say(f"run {parts.settings.run_id} is {state.stage}{': ' if state.reason else ''}{state.reason}")
         members = parts.lookout.members
         if parts.lookout.leads or all(one.id != parts.me for one in members.members):
+            self._bearing(
+                lambda: parts.group.protect(parts.me, False)
+            )  # a node that is going has no protection
             parts.group.set_size(0)
-            parts.group.protect(parts.me, False)  # from here on the group may end this node
 
     def await_end(self) -> None:
         """Wait until the group terminates this node, and tell it that the node is ready to go."""

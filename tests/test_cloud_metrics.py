@@ -8,11 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from model_code import store
 from model_code.cloud_metrics import EVERY_SECONDS, RunMetrics, figures
-from tests.training_group import REGION
+from tests.training_group import REGION, emulated
 
 
 def row(step: int, loss: float = 1.0, speed: float = 640.0) -> dict[str, Any]:
@@ -55,11 +54,8 @@ def test_they_are_put_once_a_minute_under_the_runs_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first time without goodput, which needs a past."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     run = tmp_path.as_uri()
-    with mock_aws():
+    with emulated(monkeypatch):
         client = boto3.client("cloudwatch", REGION)
         metrics = RunMetrics(client, "Skylift/dev", run, "run-1")
         store.write(store.join(run, "metrics.jsonl"), json.dumps(row(100)).encode())

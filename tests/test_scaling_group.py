@@ -10,19 +10,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from model_code.scaling_group import Clients, ScalingGroup, make_clients
-from tests.training_group import REGION, described, instances, make_group
+from tests.training_group import REGION, described, emulated, instances, make_group
 
 
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScalingGroup]:
     """A group of three instances, beside another one."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
+    with emulated(monkeypatch):
         make_group("train", 3, "127.20.1.0/24")
         make_group("other", 1, "127.20.2.0/24")
         yield ScalingGroup(make_clients(REGION), "train")
