@@ -56,6 +56,7 @@ def train_epoch(parts: NodeParts, state: RunState, report: Callable[[], None]) -
             report()
             parts.wait(TICK)
         if parts.notice.reason:
+            child.ask()  # first: it leaves two minutes, and the store may be slow
             parts.leave()
     finally:
         stopped = child.running

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from obstore.exceptions import BaseError
 
+from model_code.errors import InputError
 from model_code.membership import Living, Member, Members, arrived, present, seen
 from model_code.progress import say
 from model_code.roster import Roster
@@ -28,6 +29,7 @@ STALE_POLLS = 6
 """Looks without a sign of life after which the leader counts as gone."""
 STAGGER_POLLS = 1
 """Looks that each one in line waits longer than the one before it."""
+STOP_SECONDS = 5.0
 NEWCOMERS_RANK = 3
 """Where a node stands in line that the file does not name yet."""
 
@@ -86,11 +88,15 @@ class Lookout:
         """Begin to look."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Look no more; a second time changes nothing."""
+    def retire(self) -> None:
+        """Look no more, from the next look on: this node is about to take its leave."""
         self._over.set()
         self._asked_again.set()
-        self._thread.join()
+
+    def stop(self) -> None:
+        """Look no more, and wait for the look that is under way (not for an AWS that does not answer)."""
+        self.retire()
+        self._thread.join(STOP_SECONDS)
 
     def suspect(self) -> None:
         """Look at once: something broke, and a node may be gone."""
@@ -115,12 +121,15 @@ class Lookout:
         """
         found = self._roster.read()
         if found is None or self._me not in found.here:
-            found = self._roster.change(lambda before: arrived(before, self._me))
+            found = self._roster.change(self._arrived)
         self._note(found, now)
         if self._alarm:
             self._alarm, self._suspected = False, now
         if self.leads or self._due(now):
             self._survey(now)
+
+    def _arrived(self, before: Members) -> Members:
+        return before if self._over.is_set() else arrived(before, self._me)
 
     def _due(self, now: float) -> bool:
         """Tell whether it is this node's turn to ask, after some time without news."""
@@ -174,7 +183,7 @@ class Lookout:
             try:
                 self.look(time.monotonic())
                 self._failing = False
-            except (*AwsError, BaseError, OSError) as error:
+            except (*AwsError, BaseError, OSError, InputError) as error:
                 if not self._failing:  # said once; asked again until it works
                     say(f"warning: the group cannot be looked at: {error}; the training goes on as it is")
                 self._failing = True

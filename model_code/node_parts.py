@@ -83,7 +83,7 @@ class NodeParts:
             return
         say(f"leaving: {self.notice.reason}")
         self.gone = True
-        self.lookout.stop()
+        self.lookout.retire()
         try:
             self.roster.change(lambda before: without(before, self.me))
         except (BaseError, OSError) as error:  # the trainers are stopped all the same

@@ -49,7 +49,7 @@ class StageProcess:
         ]
         for thread in self._threads:
             thread.start()
-        self._ended = threading.Event()
+        self._ended, self._asked = threading.Event(), False
         threading.Thread(target=self._wait, args=(woken,), daemon=True).start()
 
     @property
@@ -83,9 +83,10 @@ class StageProcess:
         return "".join(self._printed)
 
     def ask(self) -> None:
-        """Ask it to end."""
-        with suppress(ProcessLookupError):
+        """Ask it to end, once: torchrun takes a second signal as an order to wait no longer for its trainers."""
+        if self.running and not self._asked:
             self._process.terminate()
+        self._asked = True
 
     def kill(self) -> None:
         """End it and its group at once; what has ended is left alone."""
