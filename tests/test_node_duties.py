@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from obstore.exceptions import PermissionDeniedError
 
 from model_code import node_commands, store
 from model_code.errors import InputError
@@ -246,6 +247,27 @@ def test_on_notice_the_trainers_save_and_the_node_leaves(
     assert (members.members, members.here, members.active, members.broken) == ((), (), 0, 0)
     assert parts.state.read().stage == "training"
     assert described("train")["DesiredCapacity"] == 1
+
+
+def test_a_while_without_credentials_ends_nothing(
+    parts: NodeParts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The role's credentials expire and come late: it is said once, and the run goes all the way."""
+    monkeypatch.setattr("model_code.node_parts.TICK", 0.02)
+    monkeypatch.setattr("model_code.node.TICK", 0.02)
+    read, refused = parts.state.read, iter(range(20))
+
+    def refuse() -> RunState:
+        if next(refused, None) is not None:
+            raise PermissionDeniedError("the credentials have expired")
+        return read()
+
+    monkeypatch.setattr(parts.state, "read", refuse)
+    commands(monkeypatch, data="""print('{"uri": "s3://d/v"}')""", config=f"print({CONFIG!r})",
+             train=trained(parts), release="""print('{"version": "0123456789abcdef"}')""")  # fmt: skip
+    assert ends(parts, monkeypatch).stage == "done"
+    said = capsys.readouterr().err
+    assert said.count("warning: AWS does not answer: the credentials have expired; trying again") == 1
 
 
 def test_gpus_are_counted_by_their_devices(tmp_path: Path) -> None:
