@@ -49,6 +49,8 @@ class BackupArgs:
     with the stack together with what it holds."""
     account_id: str
     """Of this account."""
+    protect: bool = False
+    """Refuse to delete the copy in the second region and its key until this is off."""
     topic_arn: pulumi.Input[str] | None = None
     """Who is told of a failed backup or restore. None: nobody."""
     tags: Mapping[str, str]
@@ -89,6 +91,7 @@ class Backup(pulumi.ComponentResource):
                 second_region=args.second_region,
                 account_id=args.account_id,
                 object_lock_days=args.object_lock_days,
+                protect=args.protect,
                 tags=args.tags,
             )
             self.copy_bucket = replicate(name, copied, self)

@@ -205,6 +205,7 @@ def program() -> None:
                 kms_key_arn=keys.data_key_arn,
                 backup_days=settings.backup_days,
                 object_lock_days=settings.object_lock_days,
+                protect=settings.protect,
                 topic_arn=monitoring.topic_arn,
                 tags=tags,
             ),

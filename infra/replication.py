@@ -36,6 +36,8 @@ class ReplicationArgs:
     """Days that nobody can delete a copy; 0: no such time."""
     noncurrent_days: int = 365
     """Days that overwritten copies are kept."""
+    protect: bool = False
+    """Refuse to delete the copy and its key until this is off."""
     tags: Mapping[str, str]
     """Put on all that can have them."""
 
@@ -54,7 +56,7 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
         deletion_window_in_days=30,
         region=args.second_region,
         tags=args.tags,
-        opts=child,
+        opts=pulumi.ResourceOptions(parent=parent, protect=args.protect or None),
     )
     copy = _bucket(name, args, key, parent)
     role = iam.Role(
@@ -105,6 +107,7 @@ def _bucket(name: str, args: ReplicationArgs, key: kms.Key, parent: pulumi.Resou
             noncurrent_days=args.noncurrent_days,
             object_lock=True,
             region=args.second_region,
+            protect=args.protect,
             tags=args.tags,
         ),
         parent,
