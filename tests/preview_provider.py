@@ -27,6 +27,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Keep what invokes answer, by token."""
         self.answers = answers
 
+    def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+        """Hear where the engine is, and need it not."""
+        return empty_pb2.Empty()
+
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
         """Return a version."""
         return plugin_pb2.PluginInfo(version=VERSION)

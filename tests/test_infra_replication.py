@@ -20,7 +20,7 @@ class Parent(pulumi.ComponentResource):
     """Stands for the backup."""
 
 
-def made(object_lock_days: int = 0, protect: bool = False) -> list[Registered]:
+def made(object_lock_days: int = 0, *, protect: bool = False) -> list[Registered]:
     args = ReplicationArgs(
         bucket="models",
         bucket_arn="arn:aws:s3:::models",
@@ -149,9 +149,7 @@ def test_the_role_is_for_s3_and_these_two_buckets() -> None:
     )
 
 
-def test_the_copy_and_its_key_are_protected_when_the_stack_is() -> None:
-    assert {one.name for one in made(protect=True) if one.options.get("protect")} == {
-        "safe-copy",
-        "safe-copy-key",
-    }
+def test_a_guarded_stack_guards_its_copy_and_the_copys_key() -> None:
+    guarded = {one.name for one in made(protect=True) if one.options.get("protect")}
+    assert guarded == {"safe-copy", "safe-copy-key"}
     assert not any(one.options.get("protect") for one in made())
