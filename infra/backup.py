@@ -47,6 +47,8 @@ class BackupArgs:
     object_lock_days: int = 0
     """Days that a backup, and a copy in the second region, cannot be deleted. 0: the vault is not locked, and goes
     with the stack together with what it holds."""
+    protect: bool = False
+    """Whether Pulumi refuses to delete the copy in the second region and its key."""
     account_id: str
     """Of this account."""
     protect: bool = False

@@ -57,7 +57,13 @@ def program() -> None:
 
     keys = Keys(
         "keys",
-        KeysArgs(account_id=here.account_id, region=settings.region, protect=settings.protect, tags=tags),
+        KeysArgs(
+            account_id=here.account_id,
+            region=settings.region,
+            protect=settings.protect,
+            service_role_suffix=settings.service_role_suffix,
+            tags=tags,
+        ),
     )
     network = Network(
         "network",

@@ -37,7 +37,7 @@ class ReplicationArgs:
     noncurrent_days: int = 365
     """Days that overwritten copies are kept."""
     protect: bool = False
-    """Refuse to delete the copy and its key until this is off."""
+    """Whether Pulumi refuses to delete the copy and its key."""
     tags: Mapping[str, str]
     """Put on all that can have them."""
 
@@ -69,7 +69,9 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
         f"{name}-replication-policy",
         role=role.name,
         policy=pulumi.Output.all(args.bucket_arn, copy.arn, args.kms_key_arn, key.arn).apply(
-            lambda all_: text(replication_policy(*all_, args.region, args.second_region))
+            lambda all_: text(
+                replication_policy(all_[0], all_[1], all_[2], all_[3], args.region, args.second_region)
+            )
         ),
         opts=child,
     )
@@ -106,8 +108,8 @@ def _bucket(name: str, args: ReplicationArgs, key: kms.Key, parent: pulumi.Resou
             kms_key_arn=key.arn,
             noncurrent_days=args.noncurrent_days,
             object_lock=True,
-            region=args.second_region,
             protect=args.protect,
+            region=args.second_region,
             tags=args.tags,
         ),
         parent,
