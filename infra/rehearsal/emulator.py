@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import botocore.session
 from botocore.config import Config
 
+from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.recorded import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ class Emulator:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def client(self, service: str, region: str = "eu-central-1") -> Any:
+    def client(self, service: str, region: str = "eu-central-1") -> Value:
         """Return a client of its API, to look at what is there or to change it by hand."""
         return botocore.session.get_session().create_client(
             service,
@@ -93,6 +93,7 @@ def start_emulator(folder: Path) -> Iterator[Emulator]:
             stdout=subprocess.PIPE,
             stderr=output,
             cwd=ROOT,
+            env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},  # nodes have one of AWS's own
         )
     if process.stdin is None or process.stdout is None:
         raise EmulatorError("the emulator must have pipes to talk by, got none; report this")

@@ -1,13 +1,138 @@
-"""What moto 5.2.5 does otherwise than AWS, mended: one function a defect, each with a test that fails without it."""
+"""What moto 5.2.5 does otherwise than AWS, mended: one function a defect, each with a test that fails without it.
+
+They are put on in the emulator's own process alone; see emulator_server.
+"""
 
 from __future__ import annotations
 
+import fnmatch
+import json
 from collections.abc import Callable
+from typing import Any
+
+import moto
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.types import Base64EncodedString
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.elbv2.models import FakeLoadBalancer
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.logs.responses import LogsResponse
+from moto.route53 import models as route53
+from moto.s3.models import FakeBucket
 
 VERSION = "5.2.5"
 """Of moto: another one is looked at again before it is used."""
 
-PATCHES: tuple[Callable[[], None], ...] = ()
+
+def user_data_of_later_versions() -> None:
+    """A template's second version has its user data as plain text, on which launching an instance fails."""
+
+    def user_data(self: Any) -> Base64EncodedString | None:  # noqa: ANN401 - moto's
+        found = self.data.get("UserData")
+        if found is None or isinstance(found, Base64EncodedString):
+            return found
+        return Base64EncodedString(found)
+
+    _put(LaunchTemplateVersion, property(user_data), "user_data")
+
+
+def logs_of_health_checks() -> None:
+    """Of the balancer's logs of health checks, moto knows the switch but neither bucket nor prefix."""
+    FakeLoadBalancer.VALID_ATTRS |= {"health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}
+
+
+def key_of_a_log_group() -> None:
+    """A log group's key cannot be changed: the calls are missing."""
+
+    def group(self: Any) -> Any:  # noqa: ANN401 - moto's
+        return self.logs_backend.groups[self._get_param("logGroupName")]
+
+    def associate_kms_key(self: Any) -> str:  # noqa: ANN401 - moto's
+        group(self).kms_key_id = self._get_param("kmsKeyId")
+        return "{}"
+
+    def disassociate_kms_key(self: Any) -> str:  # noqa: ANN401 - moto's
+        group(self).kms_key_id = None
+        return "{}"
+
+    _put(LogsResponse, associate_kms_key, "associate_kms_key")
+    _put(LogsResponse, disassociate_kms_key, "disassociate_kms_key")
+
+
+def fewer_metrics_of_a_group() -> None:
+    """A group's metrics can be switched on but not off: the call is missing."""
+
+    def disable_metrics_collection(self: Any) -> ActionResult:  # noqa: ANN401 - moto's
+        name, metrics = self._get_param("AutoScalingGroupName"), self._get_param("Metrics", [])
+        group = self.autoscaling_backend.describe_auto_scaling_groups([name])[0]
+        group.metrics = [one for one in group.metrics if metrics and one not in metrics]
+        return EmptyResult()
+
+    _put(AutoScalingResponse, disable_metrics_collection, "disable_metrics_collection")
+
+
+def statements_with_conditions() -> None:
+    """A bucket policy's denial is taken for met where its condition is not: `only over TLS` locks everyone out.
+
+    With the patch a statement whose conditions moto cannot judge says nothing at all.
+    """
+    judged = IAMPolicyStatement.is_action_permitted
+
+    def is_action_permitted(
+        self: Any,  # noqa: ANN401 - moto's
+        action: str,
+        resource: str = "*",
+        principal: str | None = None,
+        incoming_condition_values: dict[str, str] | None = None,
+    ) -> PermissionResult:
+        if self._statement.get("Condition") and not incoming_condition_values:
+            return PermissionResult.NEUTRAL
+        return judged(self, action, resource, principal, incoming_condition_values)
+
+    _put(IAMPolicyStatement, is_action_permitted, "is_action_permitted")
+
+
+def logs_into_a_folder() -> None:
+    """A bucket takes no access logs where its policy has a statement for everyone, or allows one folder alone."""
+
+    def allowed(target_bucket: FakeBucket, target_prefix: str | None) -> bool:
+        wanted = f"arn:{target_bucket.partition}:s3:::{target_bucket.name}/{target_prefix or ''}"
+        statements = json.loads(target_bucket.policy)["Statement"] if target_bucket.policy else []
+        return any(
+            statement["Effect"] == "Allow"
+            and statement["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+            and "s3:PutObject" in statement["Action"]
+            and any(fnmatch.fnmatchcase(f"{wanted}x", pattern) for pattern in _listed(statement["Resource"]))
+            for statement in statements
+        )
+
+    _put(FakeBucket, staticmethod(allowed), "_log_permissions_enabled_policy")
+
+
+def ids_of_hosted_zones() -> None:
+    """Ids of hosted zones begin with any letter instead of Z, so that what checks them refuses them."""
+    made = route53.create_route53_zone_id
+    _put(route53, lambda: f"Z{made()[1:]}", "create_route53_zone_id")
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _put(owner: object, value: object, name: str) -> None:
+    setattr(owner, name, value)
+
+
+PATCHES: tuple[Callable[[], None], ...] = (
+    user_data_of_later_versions,
+    logs_of_health_checks,
+    key_of_a_log_group,
+    fewer_metrics_of_a_group,
+    statements_with_conditions,
+    logs_into_a_folder,
+    ids_of_hosted_zones,
+)
 """All of them, in the order in which they are put on."""
 
 
@@ -17,8 +142,6 @@ def apply() -> None:
     Raises:
         RuntimeError: it is another version than the patches were written for.
     """
-    import moto
-
     if moto.__version__ != VERSION:
         raise RuntimeError(f"moto must be {VERSION}, got {moto.__version__}; run uv sync")
     for patch in PATCHES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.rehearsal.provider import shapes
+from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.target import Target
 
 
@@ -52,7 +53,7 @@ class Attributes:
         return seen
 
 
-def _value(inputs: Mapping[str, Any], name: str) -> Any:
+def _value(inputs: Mapping[str, Any], name: str) -> Value:
     block, _, inner = name.partition(".")
     value = inputs.get(block)
     if inner:

@@ -11,6 +11,8 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from infra.rehearsal.provider.properties import Value
+
 TOKEN_HEADER = "X-Skylift-Token"  # noqa: S105 - a header's name
 """Marks a creation: the emulator answers a second one with the same mark as it did the first. AWS does not read it."""
 _token: ContextVar[str] = ContextVar("token", default="")
@@ -27,7 +29,7 @@ class Clients:
         self._made: dict[tuple[str, str], Any] = {}
         self._account = ""
 
-    def client(self, service: str, region: str) -> Any:
+    def client(self, service: str, region: str) -> Value:
         """Return the client of a service in a region."""
         with self._lock:
             if (service, region) not in self._made:
@@ -41,7 +43,7 @@ class Clients:
                 self._made[service, region] = client
             return self._made[service, region]
 
-    def operation(self, client: Any, method: str) -> Any:
+    def operation(self, client: Value, method: str) -> Value:
         """Return botocore's model of a call that boto3 names in snake case."""
         return client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
 
@@ -61,7 +63,7 @@ class Clients:
             _token.reset(before)
 
 
-def _mark(request: Any, **_: Any) -> None:
+def _mark(request: Value, **_: Value) -> None:
     value = _token.get()
     if value:
         request.headers[TOKEN_HEADER] = value

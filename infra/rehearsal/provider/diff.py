@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.rehearsal.provider import shapes
 from infra.rehearsal.provider.clients import Clients
-from infra.rehearsal.provider.properties import DEFAULTS
+from infra.rehearsal.provider.properties import DEFAULTS, Value
 from infra.rehearsal.provider.row import Row
 
 
@@ -52,7 +52,7 @@ def in_place(row: Row, clients: Clients, region: str, name: str) -> bool:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Value) -> Value:
     """Let what says the same be the same: nothing and no entries, a number and its text."""
     if value in (None, [], {}):
         return None

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.exceptions
 
 from infra.rehearsal.provider import shapes, tags
-from infra.rehearsal.provider.properties import DEFAULTS
+from infra.rehearsal.provider.properties import DEFAULTS, Value
 from infra.rehearsal.provider.recorded import Records
 from infra.rehearsal.provider.target import CallError, Target, is_gone
 
@@ -47,10 +47,10 @@ def _make(target: Target) -> set[str]:
     if token and look(target) is None:  # the mark is of one that was deleted since
         target.answer = _called(target, request, target.token(fresh=True))
         target.id = str(target.value(row.id))
-    return {name for name in target.inputs if shapes.member_of(shape, name, row.names)}
+    return {name for name in asked_inputs(target) if shapes.member_of(shape, name, row.names)}
 
 
-def _called(target: Target, request: dict[str, Any], token: str) -> Any:
+def _called(target: Target, request: dict[str, Any], token: str) -> Value:
     try:
         return target.call(target.row.create, token=token, **request)
     except botocore.exceptions.ClientError as error:  # what it needs is not there
@@ -96,9 +96,10 @@ def outputs_of(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the computed properties of what was found."""
     made: dict[str, Any] = {}
     for name, expression in target.row.outputs.items():
-        scoped = target.scope(found=found)
-        scoped["state"] = {**target.state, **made}
-        made[name] = shapes.plain(target.value(expression, found=found, state=scoped["state"]))
+        known = {**target.state, **made}
+        made[name] = shapes.plain(target.value(expression, found=found, state=known))
+    if target.row.told:
+        made.update(target.row.told(target))
     if target.row.kind == "recorded":
         made["recorded"] = record_of(target)
     made["region"] = target.region
@@ -162,14 +163,15 @@ def drifted(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
         there = tags.read(target, found)
         if there is not None:
             seen["tags"] = there
-    other: dict[str, Any] = {}
-    for name, value in seen.items():
-        if (name in target.inputs or name == "tags") and not _same(target.inputs.get(name), value, name):
-            other[name] = value
+    other: dict[str, Any] = {
+        name: value
+        for name, value in seen.items()
+        if (name in target.inputs or name == "tags") and not _same(target.inputs.get(name), value, name)
+    }
     shape = _found_shape(target)
     for name, value in asked_inputs(target).items():
-        member = shapes.member_of(shape, name, row.names) if shape is not None else ""
-        if name in seen or name in row.unseen or not member or not hasattr(shape, "members"):
+        member = shapes.member_of(shape, name, row.names)
+        if name in seen or name in row.unseen or not member:
             continue
         asked = shapes.document(shape, {name: value}, row.names)
         if not shapes.holds(asked, found):
@@ -177,19 +179,19 @@ def drifted(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
     return other
 
 
-def _same(asked: Any, found: Any, name: str) -> bool:
+def _same(asked: Value, found: Value, name: str) -> bool:
     if name == "tags" and isinstance(found, Mapping):  # one that somebody added is a difference too
         return (asked or {}) == found
     return shapes.holds(asked, found)
 
 
-def _at(found: Any, member: str) -> Any:
+def _at(found: Value, member: str) -> Value:
     for step in member.split("."):
         found = found.get(step) if isinstance(found, Mapping) else None
     return found
 
 
-def _found_shape(target: Target) -> Any:
+def _found_shape(target: Target) -> Value:
     row = target.row
     if row.kind == "recorded":
         return target.shape(row.create)

@@ -17,6 +17,8 @@ DEFAULTS = "__defaults"
 """Input that lists the names which we gave ourselves, as the AWS plugin does it."""
 
 Properties = dict[str, Any]
+Value = Any
+"""One value of a property, or a part of an answer: JSON, of whatever kind."""
 
 
 def from_struct(struct: Struct) -> Properties:
@@ -57,7 +59,7 @@ def asset_bytes(value: Mapping[str, Any]) -> bytes:
     raise ValueError("source must be a file or a text, got another kind of asset; give pulumi.FileAsset")
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Value) -> Value:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):

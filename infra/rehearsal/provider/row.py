@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from infra.rehearsal.provider.properties import Value
+
 if TYPE_CHECKING:
     from infra.rehearsal.provider.target import Target
 
@@ -89,6 +91,8 @@ class Row:
     """Makes changes that plain calls cannot, after creating and at every update; gets the changed properties."""
     seen: Callable[[Target, Mapping[str, Any]], Mapping[str, Any]] | None = None
     """Returns properties as they are, where `read` does not show them."""
+    told: Callable[[Target], Mapping[str, Any]] | None = None
+    """Returns computed properties that another call tells."""
     before_delete: Callable[[Target], None] | None = None
     """Clears what would stop a deletion."""
     adopts: Callable[[Target], str | None] | None = None
@@ -97,7 +101,7 @@ class Row:
     """Property -> why the row deviates from the plugin there."""
 
 
-def put(service: str, noun: str, **more: Any) -> Row:
+def put(service: str, noun: str, **more: Value) -> Row:
     """Return the row of a part of a bucket: `put` makes and changes it, `get` shows it, `delete` takes it away."""
     base: dict[str, Any] = {
         "create": f"put_{noun}",

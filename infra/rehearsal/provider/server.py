@@ -28,6 +28,8 @@ from infra.rehearsal.provider.target import CallError, Target
 
 VERSION = "7.51.1"
 """The AWS plugin whose place we take."""
+Message = Any
+"""Of gRPC: the generated classes have types, the services' methods do not."""
 Answer = TypeVar("Answer")
 REFUSALS = (CallError, UnknownTypeError, schemas.NoSchemaError, ValueError)
 """What a user is told in one line; anything else is a fault of ours and ends with its traceback."""
@@ -47,19 +49,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._default_tags: dict[str, str] = {}
         self._judge = threading.Lock()
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+    def GetPluginInfo(self, request: Message, context: Message) -> Message:  # noqa: N802, ARG002 - gRPC's
         """Say which version we stand for."""
         return plugin_pb2.PluginInfo(version=VERSION)
 
-    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+    def CheckConfig(self, request: Message, context: Message) -> Message:  # noqa: N802, ARG002 - gRPC's
         """Take the provider's settings as they are."""
         return provider_pb2.CheckResponse(inputs=request.news)
 
-    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+    def DiffConfig(self, request: Message, context: Message) -> Message:  # noqa: N802, ARG002 - gRPC's
         """Never replace anything for another setting of the provider."""
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+    def Configure(self, request: Message, context: Message) -> Message:  # noqa: N802, ARG002 - gRPC's
         """Take region and default tags. Secrets are not accepted: the engine unwraps and marks them itself."""
         settings = from_struct(request.args)
         self._clients = Clients(str(settings.get("region") or os.environ.get("AWS_REGION", "us-east-1")))
@@ -68,10 +70,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._default_tags = dict(found.get("tags") or {})
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
-    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Check(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Give a name where none is given, and refuse what AWS's schema forbids."""
 
-        def check() -> Any:
+        def check() -> Message:
             token = type_of(request.urn)
             row, new = row_of(token), from_struct(request.news)
             with self._judge:
@@ -85,10 +87,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         return self._answered(context, check)
 
-    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Diff(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Say what has changed and whether that needs a new resource."""
 
-        def diff() -> Any:
+        def diff() -> Message:
             row = row_of(type_of(request.urn))
             old, new = from_struct(request.old_inputs), from_struct(request.news)
             region = str(new.get("region") or self._clients.region)
@@ -105,10 +107,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         return self._answered(context, diff)
 
-    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Create(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Make a resource; in a preview, say what is known before."""
 
-        def create() -> Any:
+        def create() -> Message:
             target = self._target(request.urn, request.properties)
             if request.preview:
                 return provider_pb2.CreateResponse(id="", properties=request.properties)
@@ -117,10 +119,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         return self._answered(context, create)
 
-    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Read(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Say how a resource is now; without an id it is gone."""
 
-        def read() -> Any:
+        def read() -> Message:
             target = self._target(request.urn, request.inputs, request.id, request.properties)
             found = lifecycle.read(target)
             if found is None:
@@ -130,10 +132,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         return self._answered(context, read)
 
-    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Update(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Change a resource in place; in a preview, say which computed values will move."""
 
-        def update() -> Any:
+        def update() -> Message:
             target = self._target(request.urn, request.news, request.id, request.olds)
             target.before = from_struct(request.old_inputs)
             if request.preview:
@@ -147,29 +149,29 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         return self._answered(context, update)
 
-    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Delete(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Delete a resource."""
 
-        def delete() -> Any:
+        def delete() -> Message:
             lifecycle.delete(self._target(request.urn, request.old_inputs, request.id, request.properties))
             return empty_pb2.Empty()
 
         return self._answered(context, delete)
 
-    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's
+    def Invoke(self, request: Message, context: Message) -> Message:  # noqa: N802 - gRPC's
         """Answer a question about the account."""
 
-        def invoke() -> Any:
+        def invoke() -> Message:
             found = invokes.answer(self._clients, request.tok, from_struct(request.args))
             return provider_pb2.InvokeResponse(**{"return": to_struct(found)})
 
         return self._answered(context, invoke)
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
+    def Cancel(self, request: Message, context: Message) -> Message:  # noqa: N802, ARG002 - gRPC's
         """Let running calls end: each is short."""
         return empty_pb2.Empty()
 
-    def _target(self, urn: str, inputs: Any, identity: str = "", state: Any = None) -> Target:
+    def _target(self, urn: str, inputs: Message, identity: str = "", state: Message = None) -> Target:
         return Target(
             row=row_of(type_of(urn)),
             urn=urn,
@@ -179,7 +181,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             state=without_unknown(from_struct(state)) if state is not None else {},
         )
 
-    def _answered(self, context: Any, work: Callable[[], Answer]) -> Answer:
+    def _answered(self, context: Message, work: Callable[[], Answer]) -> Answer:
         try:
             return work()
         except REFUSALS as error:

@@ -6,10 +6,13 @@ Letters' case, underscores and a plural's `s` do not count; what is called other
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from infra.rehearsal.provider.properties import Value
 
 Shape = Any
 """One of botocore's, which has no types."""
@@ -31,6 +34,8 @@ def member_of(shape: Shape, name: str, names: Mapping[str, str], path: str = "")
         names: dotted property -> member, where the name does not tell; empty: the API has none.
         path: where the structure lies, as `rules.`.
     """
+    if shape is None or shape.type_name != "structure":  # a mapping has no members of its own
+        return ""
     if path + name in names:
         wanted = names[path + name]
         while (
@@ -65,7 +70,7 @@ def document(
     return made
 
 
-def coerce(shape: Shape, value: Any, names: Mapping[str, str], path: str = "") -> Any:
+def coerce(shape: Shape, value: Value, names: Mapping[str, str], path: str = "") -> Value:
     """Return a value as a shape wants it."""
     kind = shape.type_name
     if kind == "structure":
@@ -88,7 +93,7 @@ def coerce(shape: Shape, value: Any, names: Mapping[str, str], path: str = "") -
     return value
 
 
-def _list(shape: Shape, value: Any, names: Mapping[str, str], path: str) -> list[Any]:
+def _list(shape: Shape, value: Value, names: Mapping[str, str], path: str) -> list[Any]:
     if isinstance(value, Mapping) and shape.member.type_name == "structure":
         for key, worth in PAIRS:
             if {key, worth} == set(shape.member.members) or (
@@ -99,7 +104,7 @@ def _list(shape: Shape, value: Any, names: Mapping[str, str], path: str) -> list
     return [coerce(shape.member, one, names, path) for one in entries]
 
 
-def text(value: Any) -> str:
+def text(value: Value) -> str:
     """Return a value as the API writes it where it wants texts."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -108,7 +113,7 @@ def text(value: Any) -> str:
 
 def inside(shape: Shape, path: str) -> Shape:
     """Return the shape at a path as `Reservations[0].Instances`; filters in brackets do not count."""
-    for step in path.split("|")[0].split("."):
+    for step in re.sub(r"\[[^\]]*\]", "[]", path).split("|")[0].split("."):
         name = step.split("[")[0]
         if name:
             shape = shape.members[name]
@@ -117,7 +122,7 @@ def inside(shape: Shape, path: str) -> Shape:
     return shape
 
 
-def holds(asked: Any, found: Any) -> bool:
+def holds(asked: Value, found: Value) -> bool:
     """Return whether all that was asked for is true of what is there; what the service added does not count."""
     if isinstance(asked, Mapping):
         return isinstance(found, Mapping) and all(holds(one, found.get(key)) for key, one in asked.items())
@@ -140,7 +145,7 @@ def _all_there(asked: list[Any], found: list[Any]) -> bool:
     return not left
 
 
-def sametext(asked: str, found: Any) -> bool:
+def sametext(asked: str, found: Value) -> bool:
     """Return whether two texts say the same: equal, or the same JSON, also where the API quotes it."""
     if asked == found:
         return True
@@ -151,7 +156,7 @@ def sametext(asked: str, found: Any) -> bool:
         return False
 
 
-def plain(value: Any) -> Any:
+def plain(value: Value) -> Value:
     """Return a part of an answer as a property: names in lower camel case, times as text."""
     if isinstance(value, Mapping):
         return {key[:1].lower() + key[1:]: plain(one) for key, one in value.items()}

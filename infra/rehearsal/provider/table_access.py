@@ -124,7 +124,7 @@ ROWS: Mapping[str, Row] = {
         name_limit=128,
         in_place=("role",),
         change=_join_role,
-        seen=lambda target, found: {"role": (found.get("Roles") or [{}])[0].get("RoleName")},
+        seen=lambda _, found: {"role": (found.get("Roles") or [{}])[0].get("RoleName")},
         before_delete=_leave_role,
         tagging=_role_tagging("instance_profile", "InstanceProfileName", "id"),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import botocore.exceptions
 
 from infra.rehearsal.provider import shapes
+from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.row import Row
 from infra.rehearsal.provider.tags import EC2
 from infra.rehearsal.provider.target import Target
@@ -83,7 +84,7 @@ def _new_version(target: Target, changed: set[str]) -> None:
         target.call("modify_launch_template", LaunchTemplateId=target.id, DefaultVersion=number)
 
 
-def _template_seen(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
+def _template_seen(target: Target, _: Mapping[str, Any]) -> dict[str, Any]:
     """Compare what the latest version holds with what is asked for, block by block."""
     versions = target.call(
         "describe_launch_template_versions", LaunchTemplateId=target.id, Versions=["$Latest"]
@@ -162,7 +163,7 @@ def _group_change(target: Target, changed: set[str]) -> None:
             target.call("create_or_update_tags", Tags=wanted)
 
 
-def _texts(values: Any) -> list[str]:
+def _texts(values: Value) -> list[str]:
     return [str(one) for one in values or []]
 
 

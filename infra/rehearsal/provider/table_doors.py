@@ -161,6 +161,17 @@ def _endpoint(target: Target, operation: str, request: dict[str, Any]) -> dict[s
     return request
 
 
+def _endpoint_seen(_: Target, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {"securityGroupIds": [one["GroupId"] for one in found.get("Groups", [])]}
+
+
+def _prefix_list(target: Target) -> dict[str, Any]:
+    """Return the list of a gateway's addresses, which security groups name."""
+    service = target.inputs["serviceName"]
+    found = target.call("describe_prefix_lists", Filters=[{"Name": "prefix-list-name", "Values": [service]}])
+    return {"prefixListId": found["PrefixLists"][0]["PrefixListId"]} if found["PrefixLists"] else {}
+
+
 def _endpoint_sets(target: Target, changed: set[str]) -> None:
     if target.before and changed & set(SETS) and "policy" not in changed:
         target.call("modify_vpc_endpoint", **target.request("modify_vpc_endpoint", {}))
@@ -217,14 +228,14 @@ ROWS: Mapping[str, Row] = {
         names={"policy": "PolicyDocument"},
         outputs={
             "arn": "join('', ['arn:aws:ec2:', region, ':', account, ':vpc-endpoint/', id])",
-            "prefixListId": "prefix_list",
             "state": "found.State",
         },
         in_place=(),
         replace=("vpcId", "serviceName", "vpcEndpointType"),
         mend=_endpoint,
         change=_endpoint_sets,
-        seen=lambda target, found: {"securityGroupIds": [one["GroupId"] for one in found.get("Groups", [])]},
+        seen=_endpoint_seen,
+        told=_prefix_list,
         tagging=EC2,
     ),
 }

@@ -14,8 +14,8 @@ VPC_SWITCHES = {"enableDnsSupport": "EnableDnsSupport", "enableDnsHostnames": "E
 
 def _switch_vpc(target: Target, changed: set[str]) -> None:
     for name in changed & set(VPC_SWITCHES):  # one a call: AWS takes no more
-        value = {"Value": bool(target.inputs.get(name))}
-        target.call("modify_vpc_attribute", VpcId=target.id, **{VPC_SWITCHES[name]: value})
+        switch: dict[str, Any] = {VPC_SWITCHES[name]: {"Value": bool(target.inputs.get(name))}}
+        target.call("modify_vpc_attribute", VpcId=target.id, **switch)
 
 
 def _vpc_switches(target: Target, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +47,12 @@ def _detach(target: Target) -> None:
         target.call("detach_internet_gateway", InternetGatewayId=target.id, VpcId=target.inputs["vpcId"])
 
 
+def _flow_log(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    if operation == "create_flow_logs":
+        request["ResourceIds"], request["ResourceType"] = [target.inputs["vpcId"]], "VPC"
+    return request
+
+
 ROWS: Mapping[str, Row] = {
     "aws:ec2/vpc:Vpc": Row(
         service="ec2",
@@ -76,7 +82,7 @@ ROWS: Mapping[str, Row] = {
         outputs={"arn": "found.SubnetArn", "availabilityZoneId": "found.AvailabilityZoneId"},
         in_place=("mapPublicIpOnLaunch",),
         change=_switch_subnet,
-        seen=lambda target, found: {"mapPublicIpOnLaunch": found.get("MapPublicIpOnLaunch")},
+        seen=lambda _, found: {"mapPublicIpOnLaunch": found.get("MapPublicIpOnLaunch")},
         tagging=EC2,
     ),
     "aws:ec2/internetGateway:InternetGateway": Row(
@@ -89,7 +95,7 @@ ROWS: Mapping[str, Row] = {
         found="InternetGateways[0]",
         in_place=("vpcId",),
         change=_attach,
-        seen=lambda target, found: {"vpcId": (found.get("Attachments") or [{}])[0].get("VpcId")},
+        seen=lambda _, found: {"vpcId": (found.get("Attachments") or [{}])[0].get("VpcId")},
         before_delete=_detach,
         tagging=EC2,
     ),
@@ -115,6 +121,20 @@ ROWS: Mapping[str, Row] = {
         gone="contains(['deleted', 'deleting'], found.State)",
         names={"allocationId": "AllocationId"},
         outputs={"publicIp": "found.NatGatewayAddresses[0].PublicIp"},
+        tagging=EC2,
+    ),
+    "aws:ec2/flowLog:FlowLog": Row(
+        service="ec2",
+        create="create_flow_logs",
+        read="describe_flow_logs",
+        delete="delete_flow_logs",
+        id="answer.FlowLogIds[0]",
+        address={"FlowLogIds": "[id]"},
+        found="FlowLogs[0]",
+        names={"iamRoleArn": "DeliverLogsPermissionArn", "vpcId": ""},
+        outputs={"arn": "join('', ['arn:aws:ec2:', region, ':', account, ':vpc-flow-log/', id])"},
+        mend=_flow_log,
+        seen=lambda _, found: {"vpcId": found.get("ResourceId")},
         tagging=EC2,
     ),
     "aws:ec2/routeTable:RouteTable": Row(

@@ -80,15 +80,14 @@ def _versioning(target: Target) -> None:
         target.call("put_bucket_versioning", Bucket=bucket, VersioningConfiguration=off)
 
 
-def _lifecycle(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+def _lifecycle(_: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
     if operation == "put_bucket_lifecycle_configuration":
         for rule in request["LifecycleConfiguration"]["Rules"]:
             rule.setdefault("Filter", {"Prefix": ""})
     return request
 
 
-def _lock(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    del target
+def _lock(_: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
     if operation == "put_object_lock_configuration":
         request["ObjectLockConfiguration"]["ObjectLockEnabled"] = "Enabled"
     return request
@@ -152,7 +151,7 @@ ROWS: Mapping[str, Row] = {
         gone="found.Status == null",
         names={"versioningConfiguration": "VersioningConfiguration"},
         before_delete=_versioning,
-        seen=lambda target, found: {"versioningConfiguration": {"status": found.get("Status")}},
+        seen=lambda _, found: {"versioningConfiguration": {"status": found.get("Status")}},
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": put(
         "s3",

@@ -57,7 +57,7 @@ def _existing_topic(target: Target) -> str:
     return str(target.inputs["arn"])
 
 
-def _subscription(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+def _subscription(_: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
     if operation == "subscribe":
         request["ReturnSubscriptionArn"] = True
     return request
@@ -117,7 +117,7 @@ ROWS: Mapping[str, Row] = {
         in_place=("retentionInDays",),
         replace=("name", "namePrefix"),
         change=_log_group,
-        seen=lambda target, found: {
+        seen=lambda _, found: {
             "retentionInDays": found.get("retentionInDays"),
             "kmsKeyId": found.get("kmsKeyId"),
         },
@@ -202,7 +202,7 @@ ROWS: Mapping[str, Row] = {
         in_place=("policy",),
         adopts=_existing_topic,
         change=_topic_policy,
-        seen=lambda target, found: {"policy": found.get("Policy")},
+        seen=lambda _, found: {"policy": found.get("Policy")},
         notes={"policy": "deleting it leaves the topic's policy: the topic goes with it"},
     ),
     "aws:sns/topicSubscription:TopicSubscription": Row(

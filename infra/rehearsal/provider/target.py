@@ -14,6 +14,7 @@ import jmespath
 import jmespath.functions
 
 from infra.rehearsal.provider.clients import Clients
+from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.row import Row
 
 
@@ -70,11 +71,11 @@ class Target:
         return self.urn.rpartition("::")[2]
 
     @property
-    def client(self) -> Any:
+    def client(self) -> Value:
         """Client of the row's service."""
         return self.clients.client(self.row.service, self.region)
 
-    def scope(self, **more: Any) -> dict[str, Any]:
+    def scope(self, **more: Value) -> dict[str, Any]:
         """Return what expressions of rows are about."""
         return {
             "id": self.id,
@@ -86,16 +87,16 @@ class Target:
             **more,
         }
 
-    def value(self, expression: str, **more: Any) -> Any:
+    def value(self, expression: str, **more: Value) -> Value:
         """Return what an expression says."""
         return jmespath.search(expression, self.scope(**more), OPTIONS)
 
-    def filled(self, expression: str, answer: Any) -> Any:
+    def filled(self, expression: str, answer: Value) -> Value:
         """Return what lies in an answer at an expression, in which `{inputs.bucket}` stands for a value of ours."""
         ours = re.sub(r"\{([\w.]+)\}", lambda found: str(self.value(found[1])), expression)
         return jmespath.search(ours, answer)
 
-    def shape(self, operation: str) -> Any:
+    def shape(self, operation: str) -> Value:
         """Return botocore's shape of a call's input."""
         return self.clients.operation(self.client, operation).input_shape
 
@@ -111,7 +112,7 @@ class Target:
         whole.update(self.row.fixed.get(operation, {}))
         return self.row.mend(self, operation, whole) if self.row.mend else whole
 
-    def call(self, operation: str, *, service: str = "", token: str = "", **request: Any) -> Any:
+    def call(self, operation: str, *, service: str = "", token: str = "", **request: Value) -> Value:
         """Return the answer of a call.
 
         Args:
