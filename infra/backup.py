@@ -51,8 +51,6 @@ class BackupArgs:
     """Whether Pulumi refuses to delete the copy in the second region and its key."""
     account_id: str
     """Of this account."""
-    protect: bool = False
-    """Refuse to delete the copy in the second region and its key until this is off."""
     topic_arn: pulumi.Input[str] | None = None
     """Who is told of a failed backup or restore. None: nobody."""
     tags: Mapping[str, str]
