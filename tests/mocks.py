@@ -92,7 +92,7 @@ class Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         """Keep the request."""
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self.requests.append((answer.urn, request, rpc.deserialize_properties(request.object)))
         return answer
@@ -100,11 +100,11 @@ class Monitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         """Keep a component's outputs."""
         self.component_outputs[request.urn] = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def record(
-    build: Callable[[], object],
+    build: Callable[[], None],
     *,
     answers: Answers | None = None,
     config: Mapping[str, str] | None = None,
