@@ -104,7 +104,7 @@ class Monitor(mocks.MockMonitor):
 
 
 def record(
-    build: Callable[[], None],
+    build: Callable[[], object],
     *,
     answers: Answers | None = None,
     config: Mapping[str, str] | None = None,
@@ -127,7 +127,11 @@ def record(
     pulumi_config.set_all_config(dict(config or {}))
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
-    asyncio.get_event_loop().run_until_complete(run_pulumi_func(build))
+
+    def program() -> None:
+        build()
+
+    asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
     return [
         Registered(
             type=request.type,

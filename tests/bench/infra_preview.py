@@ -30,7 +30,7 @@ def measure() -> dict[str, Any]:
     from tests.engine.cloud import start_cloud
 
     found: dict[str, list[dict[str, float]]] = {"empty": [], "prod": []}
-    with tempfile.TemporaryDirectory(prefix="skylift-bench-") as folder, start_cloud() as cloud:
+    with tempfile.TemporaryDirectory(prefix="skylift-bench-") as folder, start_cloud(Path(folder)) as cloud:
         for turn in range(ROUNDS):
             for kind, times in found.items():
                 place = Path(folder) / f"{kind}-{turn}"
@@ -116,13 +116,13 @@ def _preview(kind: str, folder: Path) -> None:
     """Preview once, in this process."""
     import os
 
-    from tests.engine.deployment import deploy
+    from tests.engine.deployment import deploy, wiring
 
     def nothing() -> None:
         """Describe an empty stack."""
 
-    program = {"program": nothing} if kind == "empty" else {}
-    deploy("prod", folder / "stack", dict(os.environ), **program).preview()
+    program = nothing if kind == "empty" else wiring
+    deploy("prod", folder / "stack", dict(os.environ), program=program).preview()
 
 
 if __name__ == "__main__":
