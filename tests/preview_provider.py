@@ -57,7 +57,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         answer = self.answers[request.tok]
         assert not isinstance(answer, str)
         found.update(dict(answer))
-        return provider_pb2.InvokeResponse(**{"return": found})
+        return provider_pb2.InvokeResponse(**{"return": found})  # type: ignore[arg-type]  # a word of Python
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's
         """Have nothing to stop."""

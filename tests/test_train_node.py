@@ -112,6 +112,12 @@ def logs(group: Group) -> str:
     )
 
 
+def resumed_at(group: Group, instance: str, epoch: str) -> int:
+    """Return the step after which a node went on in an epoch."""
+    said = group.said(instance).partition(epoch)[2].partition("resumed after step ")[2]
+    return int(said.split()[0])
+
+
 def step(group: Group) -> int:
     """Return the step of the newest checkpoint."""
     return newest_step(f"{group.environment['SKYLIFT_WORK']}/runs/run-0123456789ab/checkpoints")
@@ -120,7 +126,7 @@ def step(group: Group) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_outlives_its_leader_and_is_published_by_the_next(group: Group) -> None:
-    """Two nodes train, the leader vanishes, the other goes on alone, its replacement joins, one release comes of it."""
+    """Two nodes train, the leader vanishes, the other goes on alone, its replacement joins and hears of its end."""
     name, namespace = group.environment["SKYLIFT_GROUP"], group.environment["SKYLIFT_METRICS_NAMESPACE"]
 
     def come(state: Callable[[], Any]) -> None:
@@ -144,8 +150,16 @@ def test_a_run_outlives_its_leader_and_is_published_by_the_next(group: Group) ->
     come(lambda: "resumed after step" in group.said(second).partition(together)[2])
     joined = read(group, "members.json")
     assert (joined["epoch"], joined["broken"]) == (members["epoch"] + 1, members["broken"])  # in order
-    stopped_at = int(group.said(second).partition(together)[2].partition("resumed after step ")[2].split()[0])
-    assert stopped_at > lost
+    assert resumed_at(group, second, together) > lost
+
+    # The first one that hears of its end leaves; all save the same step, and the other one goes on after it.
+    group.metadata.values[third]["spot/instance-action"] = '{"action": "terminate", "time": "soon"}'
+    alone = f"epoch {joined['epoch'] + 2}: training on 1 nodes ({second}), led by {second}"
+    come(lambda: "resumed after step" in group.said(second).partition(alone)[2])
+    assert "leaving: spot interruption: terminate at soon" in group.said(third)
+    left = read(group, "members.json")
+    assert (left["here"], left["broken"]) == ([second], members["broken"])
+    assert resumed_at(group, second, alone) > resumed_at(group, second, together)
     (group.logs / "hold").unlink()
 
     come(lambda: read(group, "state.json")["stage"] == "done")
@@ -160,7 +174,7 @@ def test_a_run_outlives_its_leader_and_is_published_by_the_next(group: Group) ->
     assert found is not None
     assert (found[0].version, found[0].counter) == (state["version"], 1)
     trained = read(group, "trained.json")
-    assert (trained["steps"], trained["world_size"], trained["run_id"]) == (300, 2, "run-0123456789ab")
+    assert (trained["steps"], trained["world_size"], trained["run_id"]) == (300, 1, "run-0123456789ab")
     assert described(f"{name}-serve")["MinSize"] == 2
     come(lambda: described(name)["DesiredCapacity"] == 0)
     assert instances(name) == []
