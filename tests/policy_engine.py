@@ -14,8 +14,8 @@ from rich.console import Console
 
 from infra.rehearsal.engine import require_engine
 from tests.engine.deployment import deploy
-from tests.policy_stacks import ANSWERS
 from tests.preview_provider import serving
+from tests.stacks import answers, stack_file
 
 PACK = Path(__file__).parent / "policy"
 HOST = "pulumi-language-python"
@@ -59,7 +59,8 @@ def preview(stack: str, program: Callable[[], None], engine: Path, folder: Path)
     """
     without_host = [one for one in os.environ["PATH"].split(os.pathsep) if not (Path(one) / HOST).exists()]
     said: list[str] = []
-    with serving(ANSWERS) as port:
+    region = stack_file(stack)["aws:region"]
+    with serving(answers(region)) as port:
         environment = {
             **os.environ,
             "PATH": os.pathsep.join([str(engine), str(PACK / "bin"), *without_host]),
