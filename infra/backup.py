@@ -47,6 +47,8 @@ class BackupArgs:
     object_lock_days: int = 0
     """Days that a backup, and a copy in the second region, cannot be deleted. 0: the vault is not locked, and goes
     with the stack together with what it holds."""
+    protect: bool = False
+    """Whether Pulumi refuses to delete the copy in the second region and its key."""
     account_id: str
     """Of this account."""
     topic_arn: pulumi.Input[str] | None = None
@@ -89,6 +91,7 @@ class Backup(pulumi.ComponentResource):
                 second_region=args.second_region,
                 account_id=args.account_id,
                 object_lock_days=args.object_lock_days,
+                protect=args.protect,
                 tags=args.tags,
             )
             self.copy_bucket = replicate(name, copied, self)

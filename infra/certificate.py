@@ -71,7 +71,7 @@ def imported(
     return acm.Certificate(
         f"{name}-certificate",
         certificate_body=made.apply(lambda one: one.body),
-        private_key=pulumi.Output.secret(made.apply(lambda one: one.private_key)),
+        private_key=pulumi.Output.secret(made.apply(lambda one: one.private_key)),  # type: ignore[arg-type]
         tags=tags,
         opts=pulumi.ResourceOptions(
             parent=parent,

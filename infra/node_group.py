@@ -118,6 +118,7 @@ class NodeGroup(pulumi.ComponentResource):
                 on_demand_percentage=args.on_demand_percentage,
             ),
             health_check_type="EC2",
+            service_linked_role_arn=args.service_role_arn,
             health_check_grace_period=serving.warmup_seconds if serving else 300,
             default_instance_warmup=serving.warmup_seconds if serving else 0,
             capacity_rebalance=serving is not None and args.may_be_spot,

@@ -64,6 +64,8 @@ class NodeGroupArgs:
     """AMI."""
     kms_key_arn: pulumi.Input[str]
     """Key of the volumes; its policy must let the Auto Scaling service role use it."""
+    service_role_arn: pulumi.Input[str] | None = None
+    """Auto Scaling's service role that the key admits. None: the account's own one."""
     user_data: pulumi.Input[str]
     """Boot script in plain text, no secret in it."""
     instance_types: Sequence[str]

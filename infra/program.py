@@ -57,7 +57,13 @@ def program() -> None:
 
     keys = Keys(
         "keys",
-        KeysArgs(account_id=here.account_id, region=settings.region, protect=settings.protect, tags=tags),
+        KeysArgs(
+            account_id=here.account_id,
+            region=settings.region,
+            protect=settings.protect,
+            service_role_suffix=settings.service_role_suffix,
+            tags=tags,
+        ),
     )
     network = Network(
         "network",
@@ -205,6 +211,7 @@ def program() -> None:
                 kms_key_arn=keys.data_key_arn,
                 backup_days=settings.backup_days,
                 object_lock_days=settings.object_lock_days,
+                protect=settings.protect,
                 topic_arn=monitoring.topic_arn,
                 tags=tags,
             ),

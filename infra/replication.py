@@ -36,6 +36,8 @@ class ReplicationArgs:
     """Days that nobody can delete a copy; 0: no such time."""
     noncurrent_days: int = 365
     """Days that overwritten copies are kept."""
+    protect: bool = False
+    """Whether Pulumi refuses to delete the copy and its key."""
     tags: Mapping[str, str]
     """Put on all that can have them."""
 
@@ -54,7 +56,7 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
         deletion_window_in_days=30,
         region=args.second_region,
         tags=args.tags,
-        opts=child,
+        opts=pulumi.ResourceOptions(parent=parent, protect=args.protect or None),
     )
     copy = _bucket(name, args, key, parent)
     role = iam.Role(
@@ -67,7 +69,9 @@ def replicate(name: str, args: ReplicationArgs, parent: pulumi.Resource) -> pulu
         f"{name}-replication-policy",
         role=role.name,
         policy=pulumi.Output.all(args.bucket_arn, copy.arn, args.kms_key_arn, key.arn).apply(
-            lambda all_: text(replication_policy(*all_, args.region, args.second_region))
+            lambda all_: text(
+                replication_policy(all_[0], all_[1], all_[2], all_[3], args.region, args.second_region)
+            )
         ),
         opts=child,
     )
@@ -104,6 +108,7 @@ def _bucket(name: str, args: ReplicationArgs, key: kms.Key, parent: pulumi.Resou
             kms_key_arn=key.arn,
             noncurrent_days=args.noncurrent_days,
             object_lock=True,
+            protect=args.protect,
             region=args.second_region,
             tags=args.tags,
         ),

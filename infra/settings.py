@@ -182,6 +182,10 @@ class Settings:
     """Whether `pulumi destroy` empties the buckets."""
     protect: Annotated[bool, switch()]
     """Whether Pulumi refuses to delete buckets and keys."""
+    service_role_suffix: Annotated[
+        str, matches(r"[A-Za-z0-9_.-]{1,35}", "1 to 35 letters, digits, _, . or -", "skylift-dev", empty=True)
+    ]
+    """Auto Scaling's service role of this stack's own, which the data key admits. Empty: the account's own one."""
     backup: Annotated[bool, switch()]
     """Whether AWS Backup copies data and releases."""
     second_region: Annotated[str, REGION]

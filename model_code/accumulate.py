@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -10,6 +11,24 @@ from torch import Tensor, nn
 from model_code.config import TrainConfig
 from model_code.parallel import autocast, sync_gradients
 from model_code.tasks import Batch, Task
+
+
+def fitted(train: TrainConfig, world_size: int, full_world: int) -> TrainConfig:
+    """Return how fewer ranks train than were meant to: more micro-batches each, none larger than a full world's.
+
+    The global batch stays what it is, and a rank needs no more memory than it has.
+
+    Args:
+        train: as it was meant for the full world.
+        world_size: ranks that there are.
+        full_world: ranks that were meant; 0: as many as there are.
+    """
+    if world_size >= full_world or train.global_batch % world_size:
+        return train
+    share = train.global_batch // world_size
+    fewest = -(-train.accumulate * full_world // world_size)
+    parts = next((count for count in range(fewest, share) if share % count == 0), share)
+    return dataclasses.replace(train, accumulate=parts)
 
 
 def accumulate_gradients(

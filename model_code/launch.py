@@ -12,8 +12,10 @@ import logging
 import signal
 import sys
 
+from torch.distributed import DistError
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.run import parse_args, run
 
 
@@ -32,6 +34,10 @@ def main(words: list[str]) -> int:
         return 2 if failure.exitcode == 2 else 1
     except SignalException as error:
         return 128 + int(error.sigval)
+    except (RendezvousError, DistError) as error:
+        reason = str(error).partition("\n")[0]
+        sys.stderr.write(f"error: the trainers cannot meet any more ({reason}); start the same again\n")
+        return 1
     return 0
 
 

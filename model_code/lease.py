@@ -42,6 +42,8 @@ class Holder:
     """Times it was renewed."""
     released: bool = False
     """True: it ended in order."""
+    epoch: int = 0
+    """Which start of its group it is; 0: it has no group."""
 
     def encoded(self) -> bytes:
         """Return it as JSON."""
@@ -107,17 +109,19 @@ class Lease:
         return True
 
 
-def acquire(run: str, say: Callable[[str], None], *, period: float = PERIOD) -> Lease | str:
+def acquire(run: str, say: Callable[[str], None], *, period: float = PERIOD, epoch: int = 0) -> Lease | str:
     """Return the lease of a run, or why it cannot be had.
 
     Args:
         run: the run's URI.
         say: prints a line: before waiting, or taking over.
         period: seconds after which an unchanged lease counts as old.
+        epoch: which start of a group this is: the holder of an earlier one is replaced at once, its group has already
+            agreed on that. 0: no group.
     """
     uri = store.join(run, FILE)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    mine = Holder(process=this_process(), token=uuid.uuid4().hex, since=now)
+    mine = Holder(process=this_process(), token=uuid.uuid4().hex, since=now, epoch=epoch)
     seen, since = b"", 0.0
     while True:
         try:
@@ -130,11 +134,13 @@ def acquire(run: str, say: Callable[[str], None], *, period: float = PERIOD) -> 
         other = decoded(content)
         gone = other.process.visible and not other.process.runs
         old = content == seen and time.monotonic() - since > period
-        if other.released or gone or old:
+        earlier = 0 < other.epoch < epoch
+        if other.released or gone or old or earlier:
+            why = "which is gone" if gone else "silent" if old else f"of epoch {other.epoch}"
             with suppress(store.ConflictError):
                 store.replace(uri, mine.encoded(), etag)
                 if not other.released:
-                    say(f"took the run over from {other.process}, {'which is gone' if gone else 'silent'}")
+                    say(f"took the run over from {other.process}, {why}")
                 return Lease(uri, mine, period)
             continue
         if other.process.visible or (seen and content != seen):
@@ -149,14 +155,20 @@ def acquire(run: str, say: Callable[[str], None], *, period: float = PERIOD) -> 
 
 
 @contextmanager
-def leased(run: str, world: World, say: Callable[[str], None]) -> Iterator[Callable[[], str]]:
+def leased(run: str, world: World, say: Callable[[str], None], epoch: int = 0) -> Iterator[Callable[[], str]]:
     """Hold a run for all ranks; yield a function that tells why it is lost (rank 0's; empty while held).
+
+    Args:
+        run: the run's URI.
+        world: this process among the others.
+        say: prints a line.
+        epoch: see `acquire`.
 
     Raises:
         RunFailedError: on rank 0, somebody else holds it.
         SystemExit: on the others.
     """
-    lease = acquire(run, say) if world.leads else ""
+    lease = acquire(run, say, epoch=epoch) if world.leads else ""
     refused = share_bytes(lease.encode() if isinstance(lease, str) else b"").decode()
     if refused:
         fail_together(refused)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_code.accumulate import accumulate_gradients
+from model_code.accumulate import accumulate_gradients, fitted
 from model_code.augment import augment
 from model_code.checkpoint import state
 from model_code.checkpoint.keeper import Checkpoints
@@ -48,13 +48,19 @@ class Loop:
     (seed, epoch): there is no random state to save.
     """
 
-    def __init__(self, job: Job, world: World, device: torch.device) -> None:
+    def __init__(self, job: Job, world: World, device: torch.device, full_world: int = 0) -> None:
         """Build stream, wrapped network and optimizer.
+
+        Args:
+            job: what is trained.
+            world: this process among the others.
+            device: where it computes.
+            full_world: ranks that the config was made for; 0: these.
 
         Raises:
             InputError: the global batch cannot be shared by the ranks and micro-batches.
         """
-        train = job.config.train
+        train = fitted(job.config.train, world.world_size, full_world)
         shares = world.world_size * train.accumulate
         if train.global_batch % shares:
             raise InputError(
@@ -63,6 +69,7 @@ class Loop:
                 f"set train.global_batch={-(-train.global_batch // shares) * shares}"
             )
         self.job, self.world, self.device, self.train = job, world, device, train
+        self.full_world = full_world
         self.stream = TrainStream(
             job.readers["train"],
             global_batch=train.global_batch,

@@ -5,27 +5,35 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from obstore.exceptions import BaseError
-from torch.utils.tensorboard import SummaryWriter
 
 from model_code import store
 from model_code.typed_json import parse
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 FILE, BOARD = "metrics.jsonl", "tensorboard"
+FLUSH_SECONDS = 30.0
+"""Rows are seen from outside this much later at most, however far apart the checkpoints are."""
 
 
 class Metrics:
-    """Rows of one run. They appear in the run's folder at each `flush`: an object store cannot append."""
+    """Rows of one run. They appear in its folder at each `flush` and every half minute: a store cannot append."""
 
     def __init__(self, run: str, *, since: int) -> None:
         """Start, or go on after step `since`: rows of later steps belong to a past that was not saved."""
+        from torch.utils.tensorboard import SummaryWriter  # who only reads rows does without torch
+
         self._run = run
+        self._flushed = time.monotonic()
         self._rows = read_rows(run, since)
         self._folder = store.local_path(store.join(run, BOARD))
         self._temporary = None if self._folder else tempfile.TemporaryDirectory(prefix="skylift-")
@@ -55,9 +63,12 @@ class Metrics:
             for name, value in values.items():
                 if self._board:
                     self._board.add_scalar(f"{split}/{name}", value, step)
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
 
     def flush(self) -> None:
         """Write all rows so far; where that fails, the next flush writes them."""
+        self._flushed = time.monotonic()
         text = "".join(json.dumps(row) + "\n" for row in self._rows)
         with self._bearing(FILE):
             store.write(store.join(self._run, FILE), text.encode())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from model_code import store
 from model_code.errors import InputError, RunFailedError
-from model_code.signing import ALGORITHM, public_pem, sign, signed_part
+from model_code.kms_key import ALGORITHM
+from model_code.signing import SigningKey, public_pem, sign, signed_part
 from model_code.typed_json import build
 
 KEPT_PREVIOUS = 10
@@ -55,7 +55,9 @@ def read_pointer(models: str, name: str, public: bytes) -> tuple[Pointer, str] |
     return pointer, etag
 
 
-def move_pointer(models: str, name: str, version: str, key: Path, percentage: int | None = None) -> Pointer:
+def move_pointer(
+    models: str, name: str, version: str, key: SigningKey, percentage: int | None = None
+) -> Pointer:
     """Point at a published version, on all nodes or on a share of them.
 
     Raises:
@@ -66,7 +68,7 @@ def move_pointer(models: str, name: str, version: str, key: Path, percentage: in
     return _swap(models, name, key, lambda before: published(before, name, version, percentage))
 
 
-def promote(models: str, name: str, key: Path) -> Pointer:
+def promote(models: str, name: str, key: SigningKey) -> Pointer:
     """Give the release of the open rollout to all nodes.
 
     Raises:
@@ -76,7 +78,7 @@ def promote(models: str, name: str, key: Path) -> Pointer:
     return _swap(models, name, key, lambda before: promoted(before, name))
 
 
-def abort(models: str, name: str, key: Path) -> Pointer:
+def abort(models: str, name: str, key: SigningKey) -> Pointer:
     """Close the open rollout: all nodes serve the release before it.
 
     Raises:
@@ -86,7 +88,7 @@ def abort(models: str, name: str, key: Path) -> Pointer:
     return _swap(models, name, key, lambda before: aborted(before, name))
 
 
-def move_back(models: str, name: str, version: str, key: Path) -> Pointer:
+def move_back(models: str, name: str, version: str, key: SigningKey) -> Pointer:
     """Point all nodes at an earlier version: a new pointer to an old version. An open rollout ends with it.
 
     Raises:
@@ -199,7 +201,7 @@ def _after(before: Pointer, version: str, past: Sequence[str], percentage: int) 
     )
 
 
-def _swap(models: str, name: str, key: Path, change: Callable[[Pointer | None], Pointer]) -> Pointer:
+def _swap(models: str, name: str, key: SigningKey, change: Callable[[Pointer | None], Pointer]) -> Pointer:
     """Change the pointer as it was read, or not at all."""
     found = read_pointer(models, name, public_pem(key))
     before, etag = found if found else (None, "")

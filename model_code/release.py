@@ -1,9 +1,9 @@
 """Publish what the gate let through: content-addressed, signed, immutable; then point the servers at it.
 
-python -m model_code.release publish --run URI --models URI --key PATH [--percentage P]
-python -m model_code.release list --models URI --key PATH
-python -m model_code.release promote|abort --models URI --name NAME --key PATH
-python -m model_code.release rollback --models URI --name NAME --key PATH [--version V]
+python -m model_code.release publish --run URI --models URI --key KEY [--percentage P]
+python -m model_code.release list --models URI --key KEY
+python -m model_code.release promote|abort --models URI --name NAME --key KEY
+python -m model_code.release rollback --models URI --name NAME --key KEY [--version V]
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from model_code import store
 from model_code.arguments import Arguments
 from model_code.card import model_card
 from model_code.errors import InputError, RunFailedError, run_stage
+from model_code.kms_key import ALGORITHM
 from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
 from model_code.report import read_report
-from model_code.signing import ALGORITHM, canonical, ensure_key_pair, public_pem, sign, signed_part
+from model_code.signing import SigningKey, canonical, public_pem, sign, signed_part, signing_key
 
 COMMIT_POINT = "manifest.json"
 
@@ -41,7 +42,7 @@ class Release:
     """The training run that it comes from."""
 
 
-def publish(run: str, models: str, key: Path, percentage: int | None = None) -> tuple[Release, Pointer]:
+def publish(run: str, models: str, key: SigningKey, percentage: int | None = None) -> tuple[Release, Pointer]:
     """Publish a run's chosen candidate and move the pointer to it, on all nodes or on a share of them.
 
     Raises:
@@ -107,7 +108,7 @@ def releases(models: str, public: bytes) -> list[dict[str, Any]]:
     )
 
 
-def rollback(models: str, name: str, key: Path, version: str = "") -> Pointer:
+def rollback(models: str, name: str, key: SigningKey, version: str = "") -> Pointer:
     """Point all nodes at an earlier version again, after checking that it is whole and signed.
 
     An open rollout ends with it: without a version all nodes serve what most still do, as after `abort`.
@@ -146,7 +147,7 @@ def _gather(run: str, report: dict[str, Any], folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(folder.iterdir())}
 
 
-def _write(files: dict[str, Path], report: dict[str, Any], models: str, key: Path) -> Release:
+def _write(files: dict[str, Path], report: dict[str, Any], models: str, key: SigningKey) -> Release:
     listed = {name: {"sha256": store.sha256_file(p), "bytes": p.stat().st_size} for name, p in files.items()}
     name, version = report["name"], version_of(listed)
     uri = store.join(models, name, version)
@@ -196,7 +197,9 @@ def main(words: list[str]) -> None:
     for command in ("publish", "list", "promote", "abort", "rollback"):
         sub = commands.add_parser(command)
         sub.add_argument("--models", required=True, help="URI of the model store")
-        sub.add_argument("--key", type=Path, required=True, help="folder of signing.pem, made where missing")
+        sub.add_argument(
+            "--key", required=True, help="folder of signing.pem (made where missing), or a KMS ARN"
+        )
         if command == "publish":
             sub.add_argument("--run", required=True, help="URI of the run folder, with the gate's report")
             sub.add_argument("--percentage", type=int, help="share of the nodes; default: all of them")
@@ -205,7 +208,7 @@ def main(words: list[str]) -> None:
         if command == "rollback":
             sub.add_argument("--version", default="", help="default: the one served before")
     args = parser.parse_args(words)
-    key = ensure_key_pair(args.key)
+    key = signing_key(args.key)
     if args.command == "publish":
         if args.percentage is not None and not 1 <= args.percentage <= 100:
             raise InputError(

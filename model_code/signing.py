@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from model_code.errors import InputError, RunFailedError
+from model_code.kms_key import KmsKey
 from model_code.typed_json import parse
 
-ALGORITHM = "ECDSA_SHA_256"
-"""KMS's name for it."""
+SigningKey = Path | KmsKey
+"""Who signs: a private key's PEM file, or a key in KMS."""
 MOST_BYTES = 1 << 20
 """Largest signed file; they have a few hundred bytes."""
 
@@ -29,6 +30,15 @@ MOST_BYTES = 1 << 20
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
     """Return JSON with one spelling: sorted keys, no spaces. What is hashed and signed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def signing_key(place: str) -> SigningKey:
+    """Return the key that a command line names: a KMS key's ARN, or a folder whose key pair is made where missing.
+
+    Raises:
+        InputError: an ARN of something else.
+    """
+    return KmsKey(place) if place.startswith("arn:") else ensure_key_pair(Path(place))
 
 
 def ensure_key_pair(folder: Path) -> Path:
@@ -57,18 +67,23 @@ def ensure_key_pair(folder: Path) -> Path:
     return private
 
 
-def public_pem(private: Path) -> bytes:
-    """Return the public half of a private key's PEM file."""
+def public_pem(key: SigningKey) -> bytes:
+    """Return the public half of a key, as PEM."""
+    if isinstance(key, KmsKey):
+        return key.public_pem
     return (
-        _load_private(private)
+        _load_private(key)
         .public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 
-def sign(value: Any, private: Path) -> str:  # noqa: ANN401 - any JSON
+def sign(value: Any, key: SigningKey) -> str:  # noqa: ANN401 - any JSON
     """Return the signature of a JSON value, base64 of DER."""
-    return base64.b64encode(_load_private(private).sign(canonical(value), ec.ECDSA(hashes.SHA256()))).decode()
+    message = canonical(value)
+    if isinstance(key, KmsKey):
+        return base64.b64encode(key.sign(message)).decode()
+    return base64.b64encode(_load_private(key).sign(message, ec.ECDSA(hashes.SHA256()))).decode()
 
 
 def verified(value: Any, signature: str, public: bytes) -> bool:  # noqa: ANN401 - any JSON

@@ -68,10 +68,10 @@ def main(words: list[str]) -> None:
         with process_group(world, device):
             result = finished(run, config, index)
             if result is None:
-                with leased(run, world, say) as lost:
+                with leased(run, world, say, asked.epoch) as lost:
                     # Another trainer may have finished it since, and then released it.
                     result = finished(run, config, index) or train(
-                        run, identity, config, index, world, device, stopping, lost
+                        run, identity, config, index, world, device, stopping, lost, asked.full_world
                     )
     if world.leads:
         sys.stdout.write(json.dumps(result) + "\n")
@@ -86,6 +86,7 @@ def train(
     device: torch.device,
     stopping: Callable[[], bool],
     lost: Callable[[], str] = str,
+    full_world: int = 0,
 ) -> dict[str, Any]:
     """Train to the end (or to a stop) and return the result; every rank must call it.
 
@@ -98,10 +99,11 @@ def train(
         device: where it computes.
         stopping: tells whether somebody asked this process to stop.
         lost: tells why rank 0 must write no more; empty while it holds the run.
+        full_world: ranks that the config was made for; 0: these.
     """
     job = prepare(run, config, index)
     parameters = parameter_count(job.model)
-    loop = Loop(job, world, device)
+    loop = Loop(job, world, device, full_world)
     with ExitStack() as stack:
         stack.callback(loop.close)
         bar = TrainProgress(steps=loop.steps, done=0, shown=world.leads)
@@ -154,7 +156,7 @@ def train(
 def replayed(loop: Loop, config: RunConfig, index: DataIndex, step: int) -> Replay:
     """Make the steps of a loop again as the next start would: from the newest checkpoint to a step, saving nothing."""
     loop.close()
-    again = Loop(prepare(loop.job.run, config, index), loop.world, loop.device)
+    again = Loop(prepare(loop.job.run, config, index), loop.world, loop.device, loop.full_world)
     again.marks = loop.marks  # watched all along
     again.resume(lambda _: None)
     again.replay(step)
@@ -205,6 +207,12 @@ def _arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--runs", required=True, help="URI below which the run's folder is made")
     parser.add_argument(
         "--run-id", default="", help="name of that folder; default: from config, data and code"
+    )
+    parser.add_argument(
+        "--epoch", type=int, default=0, help="which start of its group this is, from 1; default: no group"
+    )
+    parser.add_argument(
+        "--full-world", type=int, default=0, help="processes that the batch was made for; default: these"
     )
     return parser.parse_known_args(words)
 

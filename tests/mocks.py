@@ -92,7 +92,7 @@ class Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         """Keep the request."""
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self.requests.append((answer.urn, request, rpc.deserialize_properties(request.object)))
         return answer
@@ -100,7 +100,7 @@ class Monitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         """Keep a component's outputs."""
         self.component_outputs[request.urn] = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def record(
@@ -127,7 +127,11 @@ def record(
     pulumi_config.set_all_config(dict(config or {}))
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
-    asyncio.get_event_loop().run_until_complete(run_pulumi_func(build))
+
+    def program() -> None:
+        build()
+
+    asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
     return [
         Registered(
             type=request.type,

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 
-from infra.program import program
-from tests.mocks import ACCOUNT, Answers, Registered, record
+from tests.mocks import Registered
 from tests.policy.rows.resource import Resource, Stack, key_of
-from tests.stacks import engine_config
-
-ANSWERS: Answers = {
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
-    "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["zone-a", "zone-b", "zone-c"]},
-    "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0"},
-    "aws:servicequotas/getServiceQuota:getServiceQuota": {"value": 100_000.0},
-}
-"""What an account answers that has everything."""
-
-
-@cache
-def registered(stack: str) -> tuple[Registered, ...]:
-    """Return what the real program registers for an example stack, credentials not being asked for."""
-    config = {**engine_config(stack), "aws:profile": "example"}
-    return tuple(record(program, answers=ANSWERS, config=config, stack=stack))
+from tests.stacks import recorded
 
 
 def example(stack: str) -> Stack:
     """Return an example stack for the rows to judge."""
-    return Stack(resources(registered(stack)))
+    return Stack(resources(recorded(stack).resources))
 
 
 def resources(found: Iterable[Registered]) -> list[Resource]:

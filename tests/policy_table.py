@@ -93,7 +93,7 @@ def _line(number: int, word: str) -> str:
 
 
 def _exceptions() -> list[tuple[int, str]]:
-    whole = {**exceptions.WITHOUT_POLICY, **exceptions.NOT_MADE}
+    whole = {**exceptions.WITHOUT_POLICY, **exceptions.NOT_MADE, **exceptions.IN_PART}
     single = [(number, f"`{name}`: {reason}") for (number, name), reason in exceptions.EXEMPT.items()]
     return sorted([*whole.items(), *single])
 

@@ -1,78 +1,74 @@
-"""The numbers that serving is scaled on: time in the queue per request since the last look."""
+"""A run's figures: what they say of steps, restarts and the last stages, and how CloudWatch gets them."""
 
 from __future__ import annotations
 
-from serve_config.cloud_metrics import Look, metric_data, queue_ms, read_page
+import json
+from pathlib import Path
+from typing import Any
 
-PAGE = """
-# HELP skylift_workers Workers that are ready
-# TYPE skylift_workers gauge
-skylift_workers 2.0
-# HELP skylift_rollout_percentage Share
-# TYPE skylift_rollout_percentage gauge
-skylift_rollout_percentage 25.0
-# HELP skylift_refused_info The release that is refused now
-# TYPE skylift_refused_info gauge
-skylift_refused_info{name="tiny",version="b",reason="golden"} 1.0
-# HELP ts_queue_latency_microseconds Cumulative queue duration in microseconds
-# TYPE ts_queue_latency_microseconds counter
-ts_queue_latency_microseconds{model_name="tiny",model_version="default",hostname="vm",} 120000.0
-# HELP ts_inference_requests_total Total number of inference requests.
-# TYPE ts_inference_requests_total counter
-ts_inference_requests_total{model_name="tiny",model_version="default",hostname="vm",} 24.0
-# HELP haproxy_backend_http_requests_total Total
-# TYPE haproxy_backend_http_requests_total counter
-haproxy_backend_http_requests_total{proxy="torchserve"} 20
-haproxy_backend_http_requests_total{proxy="pages"} 7
-# HELP haproxy_backend_queue_time_average_seconds Avg. queue time
-# TYPE haproxy_backend_queue_time_average_seconds gauge
-haproxy_backend_queue_time_average_seconds{proxy="torchserve"} 0.012500
-haproxy_backend_queue_time_average_seconds{proxy="pages"} 9.000000
-"""
+import boto3
+import pytest
+
+from model_code import store
+from model_code.cloud_metrics import EVERY_SECONDS, RunMetrics, figures
+from tests.training_group import REGION, emulated
 
 
-def test_a_page_is_read() -> None:
-    """The model's backend counts, the pages' does not."""
-    assert read_page(PAGE, 5.0) == Look(
-        seconds=5.0,
-        queued_us=120000.0,
-        answered=24.0,
-        front_queue_seconds=0.0125,
-        requests=20.0,
-        workers=2.0,
-        refused=1.0,
-        percentage=25.0,
-    )
-    assert read_page("", 1.0) == Look(seconds=1.0)
+def row(step: int, loss: float = 1.0, speed: float = 640.0) -> dict[str, Any]:
+    """Return a row of a training at 10 steps of 64 samples a second."""
+    return {"step": step, "split": "train", "loss": loss, "learning_rate": 0.1, "samples_per_s": speed}
 
 
-def test_the_queue_is_what_was_waited_since() -> None:
-    """2 seconds of waiting for 100 more requests are 20 ms each, and 5 ms in front of them."""
-    before = Look(seconds=0, queued_us=1_000_000, answered=50)
-    now = Look(seconds=60, queued_us=3_000_000, answered=150, front_queue_seconds=0.005)
-    assert queue_ms(before, now) == 25.0
+def test_an_undisturbed_minute_is_all_good() -> None:
+    """600 steps at 10 a second are 60 seconds."""
+    found = figures([row(300), row(900, 0.5)], 0, before=300, seconds=60, global_batch=64)
+    assert (found.step, found.steps_per_second, found.loss, found.goodput) == (900, 10.0, 0.5, 100.0)
 
 
-def test_an_idle_node_has_no_queue() -> None:
-    """HAProxy's mean of the last requests stays for ever: it does not count without new ones."""
-    look = Look(seconds=0, queued_us=1_000_000, answered=50, front_queue_seconds=3.0)
-    assert queue_ms(look, look) == 0.0
+def test_what_a_restart_costs_is_not_good() -> None:
+    """Half the minute was waited; and after a fall back to a checkpoint nothing was gained, nor less than that."""
+    rows = [row(300), row(600)]
+    assert figures(rows, 0, before=300, seconds=60, global_batch=64).goodput == 50.0
+    back = figures([row(200)], 0, before=300, seconds=60, global_batch=64)
+    assert (back.step, back.steps_per_second, back.goodput) == (200, 0.0, 0.0)
 
 
-def test_a_server_that_was_started_again_counts_from_nothing() -> None:
-    """A counter that fell is a new one."""
-    before = Look(seconds=0, queued_us=9_000_000, answered=900)
-    assert queue_ms(before, Look(seconds=60, queued_us=40_000, answered=4)) == 10.0
+def test_before_the_first_row_there_is_a_step_and_no_loss() -> None:
+    """While data are prepared."""
+    found = figures([], 0, before=0, seconds=60, global_batch=64)
+    assert (found.step, found.loss, found.goodput) == (0, None, 0.0)
 
 
-def test_what_cloudwatch_is_told() -> None:
-    """Four numbers, of the group alone."""
-    before = Look(seconds=0, queued_us=0, answered=0, requests=10)
-    now = Look(seconds=60, queued_us=120_000, answered=60, requests=130, workers=2, refused=1)
-    dimensions = [{"Name": "Group", "Value": "serve"}]
-    assert metric_data(before, now, "serve") == [
-        {"MetricName": "QueueMilliseconds", "Value": 2.0, "Unit": "Milliseconds", "Dimensions": dimensions},
-        {"MetricName": "RequestsPerSecond", "Value": 2.0, "Unit": "Count/Second", "Dimensions": dimensions},
-        {"MetricName": "WorkersReady", "Value": 2, "Unit": "Count", "Dimensions": dimensions},
-        {"MetricName": "Refused", "Value": 1, "Unit": "Count", "Dimensions": dimensions},
-    ]
+def test_each_candidate_counts_as_a_step_more() -> None:
+    """So that a run which is being compressed is not taken for one that stands still."""
+    assert figures([row(900)], 3, before=900, seconds=60, global_batch=64).step == 903
+
+
+def test_a_measurement_is_no_training_loss() -> None:
+    """The newest row may be a validation's."""
+    rows = [row(900, 0.5), {"step": 900, "split": "validation", "accuracy": 0.9}]
+    assert figures(rows, 0, before=0, seconds=60, global_batch=64).loss == 0.5
+
+
+def test_they_are_put_once_a_minute_under_the_runs_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time without goodput, which needs a past."""
+    run = tmp_path.as_uri()
+    with emulated(monkeypatch):
+        client = boto3.client("cloudwatch", REGION)
+        metrics = RunMetrics(client, "Skylift/dev", run, "run-1")
+        store.write(store.join(run, "metrics.jsonl"), json.dumps(row(100)).encode())
+        assert metrics.due(0.0)
+        metrics.put(0.0, 64)
+        assert {one["MetricName"] for one in client.list_metrics(Namespace="Skylift/dev")["Metrics"]} == {
+            *("Step", "StepsPerSecond", "Loss")
+        }
+        assert not metrics.due(EVERY_SECONDS - 1)
+        assert metrics.due(EVERY_SECONDS)
+        store.write(store.join(run, "metrics.jsonl"), json.dumps(row(400)).encode())
+        found = metrics.put(EVERY_SECONDS, 64)
+        assert (found.step, found.steps_per_second, found.goodput) == (400, 5.0, 50.0)
+        listed = client.list_metrics(Namespace="Skylift/dev")["Metrics"]
+    assert {one["MetricName"] for one in listed} == {"Step", "StepsPerSecond", "Loss", "Goodput"}
+    assert all(one["Dimensions"] == [{"Name": "Run", "Value": "run-1"}] for one in listed)

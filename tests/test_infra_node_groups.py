@@ -33,7 +33,7 @@ def ground(**changed: str) -> Ground:
             train_security_group_id="sg-train",
             serve_security_group_id="sg-serve",
         ),
-        keys=part(data_key_arn="arn:key", signing_key_arn="arn:signing"),
+        keys=part(data_key_arn="arn:key", signing_key_arn="arn:signing", service_role_arn="arn:service-role"),
         storage=part(data_bucket="data-1", work_bucket="work-1", models_bucket="models-1"),
         access=part(train_profile_arn="arn:train", serve_profile_arn="arn:serve"),
         balancer=part(target_group_arn="arn:target"),
@@ -83,6 +83,13 @@ def test_a_serving_group_has_no_node_before_a_release_unless_it_is_pinned(pinned
     assert serve.serving is not None
     assert serve.serving.rollback_alarms == ["skylift-dev-serve-errors"]
     assert serve.training is None
+
+
+@pytest.mark.parametrize(("suffix", "role"), [("", None), ("skylift-dev", "arn:service-role")])
+def test_both_groups_launch_by_the_role_that_the_key_admits(suffix: str, role: str | None) -> None:
+    """A role of the stack's own is named to them; the account's own one is what Auto Scaling takes by itself."""
+    train, serve, _ = cut(serviceRoleSuffix=suffix)
+    assert (train.service_role_arn, serve.service_role_arn) == (role, role)
 
 
 def test_a_boot_script_fetches_its_own_rooms_code() -> None:

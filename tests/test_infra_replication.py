@@ -20,7 +20,7 @@ class Parent(pulumi.ComponentResource):
     """Stands for the backup."""
 
 
-def made(object_lock_days: int = 0) -> list[Registered]:
+def made(object_lock_days: int = 0, *, protect: bool = False) -> list[Registered]:
     args = ReplicationArgs(
         bucket="models",
         bucket_arn="arn:aws:s3:::models",
@@ -29,6 +29,7 @@ def made(object_lock_days: int = 0) -> list[Registered]:
         second_region="eu-west-1",
         account_id="123456789012",
         object_lock_days=object_lock_days,
+        protect=protect,
         tags=TAGS,
     )
     return record(lambda: replicate("safe", args, Parent("skylift:index:Parent", "parent")))
@@ -146,3 +147,9 @@ def test_the_role_is_for_s3_and_these_two_buckets() -> None:
     assert json.loads(policy) == replication_policy(
         "arn:aws:s3:::models", COPY, "key", KEY, "eu-central-1", "eu-west-1"
     )
+
+
+def test_a_guarded_stack_guards_its_copy_and_the_copys_key() -> None:
+    guarded = {one.name for one in made(protect=True) if one.options.get("protect")}
+    assert guarded == {"safe-copy", "safe-copy-key"}
+    assert not any(one.options.get("protect") for one in made())

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from model_code import store
-from model_code.lease import FILE, Holder, Lease, acquire, decoded
+from model_code.lease import FILE, PERIOD, Holder, Lease, acquire, decoded
 from model_code.process import Process, this_process
 from tests.faults.fault import Fault
 from tests.faults.together_trainers import FAULTS
@@ -31,9 +31,9 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return store.join(request.getfixturevalue("bucket"), "run")
 
 
-def held(run: str, **words: float) -> Lease:
+def held(run: str, period: float = PERIOD) -> Lease:
     """Acquire a run that is free."""
-    lease = acquire(run, lambda _: None, **words)
+    lease = acquire(run, lambda _: None, period=period)
     assert isinstance(lease, Lease), lease
     return lease
 
@@ -140,6 +140,29 @@ def test_one_that_cannot_be_renewed_is_lost_after_a_period(tmp_path: Path) -> No
     assert "could not be renewed" in lease.lost()
     lease.release()
     assert not (tmp_path / FILE).exists()
+
+
+def test_a_holder_of_an_earlier_epoch_of_the_group_is_replaced_at_once(run: str) -> None:
+    """Its group has agreed to start again, elsewhere; one of the same or a later epoch is waited for."""
+    written(run, Holder(process=ELSEWHERE, token="other", since="then", epoch=3))
+    before = time.monotonic()
+    said: list[str] = []
+    lease = acquire(run, said.append, period=30, epoch=4)
+    assert isinstance(lease, Lease)
+    assert time.monotonic() - before < 10
+    assert said == ["took the run over from host far, pid 1, of epoch 3"]
+    assert decoded(store.read(store.join(run, FILE))).epoch == 4
+    lease.release()
+    for other in (4, 0):  # 0: a trainer without a group
+        holder = Holder(process=ELSEWHERE, token="other", since="then", epoch=other)
+        written(run, holder)
+        renewed = dataclasses.replace(holder, renewed=1)
+
+        def renew(_: str, renewed: Holder = renewed) -> None:
+            written(run, renewed)
+
+        told = acquire(run, renew, period=30, epoch=4)
+        assert isinstance(told, str)
 
 
 @pytest.mark.timeout(900)

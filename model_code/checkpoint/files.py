@@ -63,6 +63,14 @@ def fetch_newest(folder: str, into: Path) -> tuple[str, Files, list[str]]:
     return "", {}, skipped
 
 
+def newest_step(folder: str) -> int:
+    """Return the step of the newest checkpoint that has its manifest, 0 where there is none."""
+    for name in reversed(_names(folder)):
+        if store.exists(store.join(folder, name, MANIFEST)):
+            return int(name.rpartition("-")[2])
+    return 0
+
+
 def read_manifest(folder: str) -> Files:
     """Return what a checkpoint's manifest says.
 

@@ -7,6 +7,7 @@ Who used the processor is asked of the kernel: the engine, the provider (here th
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,24 +19,28 @@ from typing import Any
 
 import psutil
 
+from tests.engine.cloud import start_cloud
+from tests.engine.deployment import deploy
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
 EVERY_SECONDS = 0.02
 """How often the processes are looked at: what they use after the last look is missed."""
-PROVIDER, ENGINE = "pulumi-resource-aws", "pulumi"
+PROVIDERS = ("pulumi-resource-aws", "infra.rehearsal.provider")
+"""Words that a provider's command line has: the AWS plugin's, and the stand-in's once its script has started it."""
 
 
 def measure() -> dict[str, Any]:
     """Return the medians of three previews of each, by turns, and the time of all tests with mocks."""
-    from tests.engine.cloud import start_cloud
-
     found: dict[str, list[dict[str, float]]] = {"empty": [], "prod": []}
-    with tempfile.TemporaryDirectory(prefix="skylift-bench-") as folder, start_cloud() as cloud:
-        for turn in range(ROUNDS):
-            for kind, times in found.items():
-                place = Path(folder) / f"{kind}-{turn}"
-                environment = cloud.environment(place)
-                times.append(_watched([sys.executable, "-m", __spec__.name, kind, str(place)], environment))
+    with tempfile.TemporaryDirectory(prefix="skylift-bench-") as folder:
+        place = Path(folder)
+        with start_cloud(place / "cloud") as cloud:
+            for turn in range(ROUNDS):
+                for kind, times in found.items():
+                    mine = place / f"{kind}-{turn}"
+                    words = [sys.executable, "-m", "tests.bench.infra_preview", kind, str(mine)]
+                    times.append(_watched([*words, json.dumps(cloud.settings())], cloud.environment(mine)))
     medians = {
         kind: {part: round(statistics.median(time[part] for time in times), 2) for part in times[0]}
         for kind, times in found.items()
@@ -95,11 +100,17 @@ def _watch(root: psutil.Process, used: dict[str, dict[int, float]], over: thread
             return
         for process in family:
             try:
-                words = " ".join(process.cmdline()[:2])
+                words = " ".join(process.cmdline())
                 times = process.cpu_times()
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
-            part = "program" if process == root else "provider" if PROVIDER in words else "engine"
+            part = (
+                "program"
+                if process == root
+                else "provider"
+                if any(one in words for one in PROVIDERS)
+                else "engine"
+            )
             used[part][process.pid] = times.user + times.system
 
 
@@ -112,21 +123,21 @@ def _mocked_tests() -> float:
     return round(time.monotonic() - begun, 1)
 
 
-def _preview(kind: str, folder: Path) -> None:
+def _preview(kind: str, folder: Path, settings: dict[str, object]) -> None:
     """Preview once, in this process."""
-    import os
+    environment = dict(os.environ)
+    if kind == "empty":
+        deploy("prod", folder / "stack", environment, settings=settings, program=_nothing).preview()
+    else:
+        deploy("prod", folder / "stack", environment, settings=settings).preview()
 
-    from tests.engine.deployment import deploy
 
-    def nothing() -> None:
-        """Describe an empty stack."""
-
-    program = {"program": nothing} if kind == "empty" else {}
-    deploy("prod", folder / "stack", dict(os.environ), **program).preview()
+def _nothing() -> None:
+    """Describe an empty stack."""
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        _preview(sys.argv[1], Path(sys.argv[2]))
+    if len(sys.argv) == 4:
+        _preview(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]))
     else:
         print(json.dumps(measure(), indent=1))

@@ -15,13 +15,18 @@ import pulumi.automation as auto
 import yaml
 from pulumi.automation.events import EngineEvent, OpType
 
-from infra.program import program as wiring
-
 ROOT = Path(__file__).parents[2]
 PROJECT_ONLY = ("main", "stackConfigDir", "runtime", "template")
 """Of Pulumi.yaml: how the CLI finds the program, which is given to it here instead."""
 QUIET = {OpType.SAME, OpType.READ, OpType.REFRESH}
 PARTS_OF_REPLACE = {OpType.CREATE_REPLACEMENT, OpType.DELETE_REPLACED}
+
+
+def wiring() -> None:
+    """Describe the stack as `pulumi up` does. Importing it is a part of what a preview takes, so it is done here."""
+    from infra.program import program
+
+    program()
 
 
 @dataclass(frozen=True, kw_only=True)

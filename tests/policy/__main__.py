@@ -15,8 +15,8 @@ from pulumi_policy import (
     ResourceValidationPolicy,
     StackValidationArgs,
     StackValidationPolicy,
-    UnknownValueError,
 )
+from pulumi_policy.proxy import UnknownValueError
 from rows import ROWS
 from rows.resource import UNKNOWN, Resource, Stack, key_of
 from rows.row import Row

@@ -1,0 +1,153 @@
+"""Who trains: the nodes of one group, in the order that makes the oldest their leader. Pure; see `roster.py`.
+
+`members.json` says it to all nodes. Its epoch names the rendezvous: it rises whenever other nodes train than before,
+and whenever the same ones start again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+from model_code.typed_json import build, parse
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Member:
+    """One node. Sorted by age, then by id: the first one leads."""
+
+    launched: str
+    """When EC2 launched it, UTC, ISO 8601: these sort as time does."""
+    id: str
+    """The instance's id."""
+    address: str
+    """Its private IPv4 address."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Living:
+    """What AWS says of a group right now."""
+
+    members: tuple[Member, ...]
+    """Instances that are in service and run, sorted."""
+    running: frozenset[str]
+    """Ids of all instances that still run, those about to go too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members:
+    """What `members.json` says."""
+
+    epoch: int = 0
+    """Names the rendezvous; rises with every start of the training."""
+    members: tuple[Member, ...] = ()
+    """The nodes, sorted: the first leads."""
+    active: int = 0
+    """How many of them train: the first ones. 0: all wait."""
+    broken: int = 0
+    """Newest epoch that began because a node was gone or had failed: ranks of earlier ones cannot save any more."""
+    here: tuple[str, ...] = ()
+    """Ids of the nodes whose program runs: an instance is in service minutes before that, and after its leave."""
+    restarts: int = 0
+    """Failed starts since the last checkpoint that was new."""
+    step: int = 0
+    """Step of the newest checkpoint at the last failure."""
+    beat: int = 0
+    """Counts the leader's signs of life."""
+
+    @property
+    def trainers(self) -> tuple[Member, ...]:
+        """The nodes that train."""
+        return self.members[: self.active]
+
+    @property
+    def leader(self) -> str:
+        """Id of the leading node; empty: there is none."""
+        return self.members[0].id if self.members else ""
+
+    def encoded(self) -> bytes:
+        """Return it as JSON."""
+        return (json.dumps(asdict(self), indent=1) + "\n").encode()
+
+
+def decoded(content: bytes, uri: str) -> Members:
+    """Return what a `members.json` says.
+
+    Raises:
+        InputError: this version did not write it.
+    """
+    members: Members = build(Members, parse(content), uri)
+    return members
+
+
+def present(before: Members, living: Living) -> tuple[Member, ...]:
+    """Return the living nodes whose program runs."""
+    return tuple(one for one in sorted(living.members) if one.id in before.here)
+
+
+def seen(before: Members, living: Living, active: int) -> Members:
+    """Return the members after a look at the group.
+
+    Args:
+        before: as they were.
+        living: what AWS says.
+        active: how many of those present are to train.
+    """
+    members = present(before, living)
+    changed = members[:active] != before.trainers
+    lost = {one.id for one in before.trainers} - {one.id for one in members}
+    epoch = before.epoch + changed
+    return replace(
+        before,
+        members=members,
+        active=active,
+        epoch=epoch,
+        broken=epoch if lost - living.running else before.broken,
+        here=tuple(one for one in before.here if one in living.running),
+    )
+
+
+def without(before: Members, node: str) -> Members:
+    """Return the members after a node's leave: all save the same step and stop, the others then go on by themselves."""
+    here = tuple(one for one in before.here if one != node)
+    if all(one.id != node for one in before.members):
+        return replace(before, here=here)
+    return replace(
+        before,
+        members=tuple(one for one in before.members if one.id != node),
+        active=0,
+        epoch=before.epoch + (before.active > 0),
+        here=here,
+    )
+
+
+def arrived(before: Members, node: str) -> Members:
+    """Return the members once a node's program runs; the leader takes it in when AWS says that it lives."""
+    return before if node in before.here else replace(before, here=(*before.here, node))
+
+
+def again(before: Members, epoch: int, step: int) -> Members:
+    """Return the members after a failed start: the same nodes, another epoch; unchanged where somebody was faster.
+
+    Args:
+        before: as they are.
+        epoch: the one that failed.
+        step: of the newest checkpoint.
+    """
+    if before.epoch != epoch:
+        return before
+    restarts = 1 if step > before.step else before.restarts + 1
+    return replace(before, epoch=epoch + 1, broken=epoch + 1, restarts=restarts, step=max(step, before.step))
+
+
+def usable(nodes: int, *, processes: int, global_batch: int, least: int) -> int:
+    """Return how many of some nodes can share a batch evenly: the most that can; 0 where fewer than `least` could.
+
+    Args:
+        nodes: how many there are.
+        processes: training processes a node.
+        global_batch: samples an optimizer step, the same whatever the number of nodes.
+        least: fewest nodes that may train.
+    """
+    fitting = [count for count in range(max(1, least), nodes + 1) if global_batch % (count * processes) == 0]
+    return max(fitting, default=0)
