@@ -138,10 +138,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         def update() -> Message:
             target = self._target(request.urn, request.news, request.id, request.olds)
             target.before = from_struct(request.old_inputs)
-            if request.preview:
-                known = {**target.state, **target.inputs, **dict.fromkeys(target.row.moves, UNKNOWN)}
-                return provider_pb2.UpdateResponse(properties=to_struct(known))
             found = difference(target.row, self._clients, target.region, target.before, target.inputs)
+            if request.preview:
+                moving = target.row.moves if set(found.changed) - {"tags", *target.row.local} else ()
+                known = {**target.state, **target.inputs, **dict.fromkeys(moving, UNKNOWN)}
+                return provider_pb2.UpdateResponse(properties=to_struct(known))
             target.state = {**target.state, **target.inputs}
             return provider_pb2.UpdateResponse(
                 properties=to_struct(lifecycle.update(target, set(found.changed)))

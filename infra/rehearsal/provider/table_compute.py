@@ -10,7 +10,7 @@ import botocore.exceptions
 from infra.rehearsal.provider import shapes
 from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.row import Row
-from infra.rehearsal.provider.tags import EC2
+from infra.rehearsal.provider.tags import EC2, EC2_LISTED
 from infra.rehearsal.provider.target import Target
 
 TEMPLATE_NAMES = {
@@ -147,7 +147,7 @@ def _group_change(target: Target, changed: set[str]) -> None:
             target.call("suspend_processes", **group, ScalingProcesses=new["suspendedProcesses"])
         if gone["suspendedProcesses"]:
             target.call("resume_processes", **group, ScalingProcesses=gone["suspendedProcesses"])
-    if target.before and "targetGroupArns" in changed:
+    if "targetGroupArns" in changed:
         if gone["targetGroupArns"]:
             target.call(
                 "detach_load_balancer_target_groups", **group, TargetGroupARNs=gone["targetGroupArns"]
@@ -233,7 +233,7 @@ ROWS: Mapping[str, Row] = {
         mend=_template,
         change=_new_version,
         seen=_template_seen,
-        tagging=EC2,
+        tagging=EC2_LISTED,
     ),
     "aws:ec2/placementGroup:PlacementGroup": Row(
         service="ec2",
@@ -263,6 +263,7 @@ ROWS: Mapping[str, Row] = {
         replace=("name", "initialLifecycleHooks"),
         in_place=GROUP_SETS,
         local=("waitForCapacityTimeout", "forceDelete", "instanceRefresh", "waitForElbCapacity"),
+        unseen=("defaultInstanceWarmup",),  # the emulator forgets it
         mend=_group,
         change=_group_change,
         seen=_group_seen,

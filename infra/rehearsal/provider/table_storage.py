@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 import botocore.exceptions
 
+from infra.rehearsal.provider import shapes
 from infra.rehearsal.provider.properties import asset_bytes
 from infra.rehearsal.provider.row import Row, put
 from infra.rehearsal.provider.target import Target
+
+RULE_NAMES = {"rules": "LifecycleConfiguration.Rules", "rules.id": "ID"}
+SIZES = {"objectSizeGreaterThan", "objectSizeLessThan"}
 
 
 def _bucket(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +90,19 @@ def _lifecycle(_: Target, operation: str, request: dict[str, Any]) -> dict[str, 
         for rule in request["LifecycleConfiguration"]["Rules"]:
             rule.setdefault("Filter", {"Prefix": ""})
     return request
+
+
+def _rules_seen(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare rules without sizes in a filter of several parts: the emulator forgets them there."""
+    asked = copy.deepcopy(target.inputs.get("rules") or [])
+    for rule in asked:
+        parts = (rule.get("filter") or {}).get("and") or {}
+        for name in SIZES & set(parts):
+            del parts[name]
+    shape = target.shape("put_bucket_lifecycle_configuration")
+    wanted = shapes.document(shape, {"rules": asked}, RULE_NAMES)["LifecycleConfiguration"]["Rules"]
+    there = found.get("Rules", [])
+    return {"rules": target.inputs.get("rules") if shapes.holds(wanted, there) else shapes.plain(there)}
 
 
 def _lock(_: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -183,8 +201,9 @@ ROWS: Mapping[str, Row] = {
         "s3",
         "bucket_lifecycle_configuration",
         delete="delete_bucket_lifecycle",
-        names={"rules": "LifecycleConfiguration.Rules", "rules.id": "ID"},
+        names=RULE_NAMES,
         mend=_lifecycle,
+        seen=_rules_seen,
     ),
     "aws:s3/bucketLogging:BucketLogging": put(
         "s3",

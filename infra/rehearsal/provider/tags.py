@@ -13,6 +13,14 @@ from infra.rehearsal.provider.target import Target
 
 ARN = "state.arn || id"
 EC2 = Tagging(add="create_tags", remove="delete_tags", address={"Resources": "[id]"}, removes_pairs=True)
+EC2_LISTED = Tagging(
+    add=EC2.add,
+    remove=EC2.remove,
+    show="describe_tags",
+    address={**EC2.address, "Filters": "[{Name: 'resource-id', Values: [id]}]"},
+    removes_pairs=True,
+)
+"""For what the API describes without its tags."""
 
 
 def by_arn(member: str, show: str = "list_tags_for_resource", path: str = "Tags") -> Tagging:

@@ -108,7 +108,7 @@ class Target:
             for member, expression in self.row.address.items()
             if shape and member in shape.members
         }
-        whole = {**members, **{key: value for key, value in named.items() if value is not None}}
+        whole = {**members, **{key: value for key, value in named.items() if value not in (None, "")}}
         whole.update(self.row.fixed.get(operation, {}))
         return self.row.mend(self, operation, whole) if self.row.mend else whole
 
