@@ -26,8 +26,8 @@ def _certificate(target: Target, operation: str, request: dict[str, Any]) -> dic
     )
     if given["certificateChain"]:
         request["CertificateChain"] = str(given["certificateChain"]).encode()
-    if target.id:
-        request["CertificateArn"] = target.id
+    if not target.id:
+        request.pop("CertificateArn", None)  # there is none to replace yet
     return request
 
 
