@@ -15,7 +15,7 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
-from moto.elbv2.models import FakeLoadBalancer
+from moto.elbv2.models import ELBv2Backend, FakeAction, FakeLoadBalancer
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.logs.responses import LogsResponse
 from moto.route53 import models as route53
@@ -120,6 +120,16 @@ def ids_of_hosted_zones() -> None:
     _put(route53, named, "create_route53_zone_id")
 
 
+def tokens_at_the_balancer() -> None:
+    """A listener takes no action that verifies tokens; with the patch it keeps one, and shows it as it was given."""
+    judged: Callable[[Any, list[FakeAction]], None] = ELBv2Backend._validate_actions
+
+    def validate(self: ELBv2Backend, actions: list[FakeAction]) -> None:
+        judged(self, [action for action in actions if action.type != "jwt-validation"])
+
+    _put(ELBv2Backend, validate, "_validate_actions")
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -136,6 +146,7 @@ PATCHES: tuple[Callable[[], None], ...] = (
     statements_with_conditions,
     logs_into_a_folder,
     ids_of_hosted_zones,
+    tokens_at_the_balancer,
 )
 """All of them, in the order in which they are put on."""
 

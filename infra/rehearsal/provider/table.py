@@ -12,6 +12,7 @@ from infra.rehearsal.provider import (
     table_doors,
     table_edge,
     table_network,
+    table_scaling,
     table_storage,
     table_watching,
 )
@@ -23,6 +24,7 @@ TABLE: Mapping[str, Row] = {
     **table_storage.ROWS,
     **table_access.ROWS,
     **table_compute.ROWS,
+    **table_scaling.ROWS,
     **table_balancing.ROWS,
     **table_edge.ROWS,
     **table_watching.ROWS,

@@ -1,4 +1,4 @@
-"""Rows of the nodes: launch templates, groups, and what scales and drains them."""
+"""Rows of the nodes: launch templates and groups."""
 
 from __future__ import annotations
 
@@ -180,20 +180,6 @@ def _group_seen(_: Target, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _policy(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    if operation == "delete_policy":
-        return {
-            "AutoScalingGroupName": target.inputs["autoscalingGroupName"],
-            "PolicyName": target.inputs["name"],
-        }
-    if operation == "describe_policies":
-        return {
-            "AutoScalingGroupName": target.inputs["autoscalingGroupName"],
-            "PolicyNames": [target.inputs["name"]],
-        }
-    return request
-
-
 def _end_instances(target: Target) -> None:
     """Let a group's instances go first: a deletion by force does not wait for them."""
     try:
@@ -269,41 +255,5 @@ ROWS: Mapping[str, Row] = {
         seen=_group_seen,
         before_delete=_end_instances,
         notes={"instanceRefresh": "kept, never started: the emulator has no instance refresh"},
-    ),
-    "aws:autoscaling/policy:Policy": Row(
-        service="autoscaling",
-        create="put_scaling_policy",
-        update=("put_scaling_policy",),
-        read="describe_policies",
-        delete="delete_policy",
-        id="inputs.name",
-        address={"AutoScalingGroupName": "inputs.autoscalingGroupName", "PolicyName": "inputs.name"},
-        found="ScalingPolicies[0]",
-        names={
-            "name": "PolicyName",
-            "targetTrackingConfiguration.customizedMetricSpecification.metricDimensions": "Dimensions",
-        },
-        outputs={"arn": "found.PolicyARN"},
-        named="name",
-        name_limit=255,
-        replace=("name", "autoscalingGroupName", "policyType"),
-        mend=_policy,
-    ),
-    "aws:autoscaling/lifecycleHook:LifecycleHook": Row(
-        service="autoscaling",
-        create="put_lifecycle_hook",
-        update=("put_lifecycle_hook",),
-        read="describe_lifecycle_hooks",
-        delete="delete_lifecycle_hook",
-        id="inputs.name",
-        address={
-            "AutoScalingGroupName": "inputs.autoscalingGroupName",
-            "LifecycleHookName": "inputs.name",
-            "LifecycleHookNames": "[inputs.name]",
-        },
-        found="LifecycleHooks[0]",
-        names={"name": "LifecycleHookName"},
-        named="name",
-        replace=("name", "autoscalingGroupName"),
     ),
 }

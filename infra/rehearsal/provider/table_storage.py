@@ -15,7 +15,8 @@ from infra.rehearsal.provider.row import Row, put
 from infra.rehearsal.provider.target import Target
 
 RULE_NAMES = {"rules": "LifecycleConfiguration.Rules", "rules.id": "ID"}
-SIZES = {"objectSizeGreaterThan", "objectSizeLessThan"}
+FORGOTTEN = ("objectSizeGreaterThan", "objectSizeLessThan", "sourceSelectionCriteria")
+"""Of rules: moto does not keep it."""
 
 
 def _bucket(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -93,14 +94,16 @@ def _lifecycle(_: Target, operation: str, request: dict[str, Any]) -> dict[str, 
 
 
 def _rules_seen(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare rules without sizes in a filter of several parts: the emulator forgets them there."""
+    """Compare rules without what the emulator forgets of them."""
     asked = copy.deepcopy(target.inputs.get("rules") or [])
     for rule in asked:
         parts = (rule.get("filter") or {}).get("and") or {}
-        for name in SIZES & set(parts):
-            del parts[name]
-    shape = target.shape("put_bucket_lifecycle_configuration")
-    wanted = shapes.document(shape, {"rules": asked}, RULE_NAMES)["LifecycleConfiguration"]["Rules"]
+        for name in FORGOTTEN:
+            rule.pop(name, None)
+            parts.pop(name, None)
+    member = target.row.names["rules"]
+    shape = target.shape(target.row.create)
+    wanted = shapes.document(shape, {"rules": asked}, target.row.names)[member.split(".")[0]]["Rules"]
     there = found.get("Rules", [])
     return {"rules": target.inputs.get("rules") if shapes.holds(wanted, there) else shapes.plain(there)}
 
@@ -234,6 +237,7 @@ ROWS: Mapping[str, Row] = {
             "rules.id": "ID",
             "rules.destination.encryptionConfiguration.replicaKmsKeyId": "ReplicaKmsKeyID",
         },
+        seen=_rules_seen,
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": BUCKET_OBJECT,
 }
