@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import moto
+from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
@@ -70,6 +71,19 @@ def fewer_metrics_of_a_group() -> None:
         return EmptyResult()
 
     _put(AutoScalingResponse, disable_metrics_collection, "disable_metrics_collection")
+
+
+def policy_of_a_group_that_is_resized() -> None:
+    """A group loses its mixed instances policy at any update that does not name it, as one of its size alone."""
+    changed = FakeAutoScalingGroup.update
+
+    def update(self: Any, *arguments: Any, mixed_instances_policy: Any = None, **more: Any) -> None:  # noqa: ANN401
+        before = self.mixed_instances_policy
+        changed(self, *arguments, mixed_instances_policy=mixed_instances_policy, **more)
+        if not (mixed_instances_policy or more.get("launch_template") or more.get("launch_config_name")):
+            self.mixed_instances_policy = before
+
+    _put(FakeAutoScalingGroup, update, "update")
 
 
 def statements_with_conditions() -> None:
@@ -143,6 +157,7 @@ PATCHES: tuple[Callable[[], None], ...] = (
     logs_of_health_checks,
     key_of_a_log_group,
     fewer_metrics_of_a_group,
+    policy_of_a_group_that_is_resized,
     statements_with_conditions,
     logs_into_a_folder,
     ids_of_hosted_zones,

@@ -157,6 +157,8 @@ def _hear(steps: Steps) -> Callable[[EngineEvent], None]:
         if event.resource_pre_event is None:
             return
         metadata = event.resource_pre_event.metadata
+        if metadata.type.startswith("pulumi:providers:"):
+            return  # the engine's own, named by its version
         name = metadata.urn.rpartition("::")[2]
         steps.types[name] = metadata.type
         if metadata.op not in QUIET:
