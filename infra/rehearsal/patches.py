@@ -79,7 +79,8 @@ def policy_of_a_group_that_is_resized() -> None:
 
     def update(self: Any, *arguments: Any, mixed_instances_policy: Any = None, **more: Any) -> None:  # noqa: ANN401
         before = self.mixed_instances_policy
-        changed(self, *arguments, mixed_instances_policy=mixed_instances_policy, **more)
+        more["mixed_instances_policy"] = mixed_instances_policy
+        changed(self, *arguments, **more)
         if not (mixed_instances_policy or more.get("launch_template") or more.get("launch_config_name")):
             self.mixed_instances_policy = before
 
