@@ -75,7 +75,7 @@ def fewer_metrics_of_a_group() -> None:
 
 def policy_of_a_group_that_is_resized() -> None:
     """A group loses its mixed instances policy at any update that does not name it, as one of its size alone."""
-    changed = FakeAutoScalingGroup.update
+    changed: Callable[..., None] = FakeAutoScalingGroup.update
 
     def update(self: Any, *arguments: Any, mixed_instances_policy: Any = None, **more: Any) -> None:  # noqa: ANN401
         before = self.mixed_instances_policy
