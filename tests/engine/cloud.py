@@ -55,6 +55,11 @@ class Cloud:
         """Return a client of one service."""
         return self.emulator.client(service, region)
 
+    def zone(self, domain: str = "models.example.org") -> str:
+        """Make the zone of a domain, as whoever owns the domain has one, and return its id."""
+        made = self.client("route53").create_hosted_zone(Name=domain, CallerReference=domain)
+        return str(made["HostedZone"]["Id"]).rpartition("/")[2]
+
     def inventory(self, region: str = "eu-central-1") -> dict[str, set[str]]:
         """Return what the account has in a region, with what the stand-in only records."""
         found = inventory(partial(self.client, region=region))

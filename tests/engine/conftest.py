@@ -39,8 +39,11 @@ def dev(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depl
 
 @pytest.fixture(scope="session")
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Stack `prod`, up in an account of its own."""
+    """Stack `prod`, up in an account of its own, which has the zone of its domain."""
     folder = tmp_path_factory.mktemp("prod")
-    with start_cloud(folder / "cloud") as started, deployable(started, "prod", folder) as stack:
+    with (
+        start_cloud(folder / "cloud") as started,
+        deployable(started, "prod", folder, **{"skylift:hostedZoneId": started.zone()}) as stack,
+    ):
         stack.up()
         yield stack
