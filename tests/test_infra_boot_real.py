@@ -16,12 +16,13 @@ from tests.boot_machine import Machine, data
 
 ROOT = Path(__file__).parents[1]
 FIRST_WORDS = {
+    "train": "SKYLIFT_NODES",
     "serve": "SKYLIFT_MODELS",
 }
 """The first variable that each node misses here."""
 
 
-@pytest.mark.parametrize("room", ["serve"])
+@pytest.mark.parametrize("room", ["train", "serve"])
 def test_a_node_comes_up_from_its_bundle_and_its_locked_packages(
     room: Literal["train", "serve"], tmp_path: Path
 ) -> None:

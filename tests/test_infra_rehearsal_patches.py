@@ -11,6 +11,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from moto import mock_aws
+from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
@@ -30,6 +31,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setattr(LaunchTemplateVersion, "user_data", LaunchTemplateVersion.user_data)
+    monkeypatch.setattr(FakeAutoScalingGroup, "update", FakeAutoScalingGroup.update)
     monkeypatch.setattr(FakeLoadBalancer, "VALID_ATTRS", set(FakeLoadBalancer.VALID_ATTRS))
     monkeypatch.setattr(IAMPolicyStatement, "is_action_permitted", IAMPolicyStatement.is_action_permitted)
     monkeypatch.setattr(
@@ -83,6 +85,34 @@ def test_user_data_of_later_versions() -> None:
 
     fails_without(patches.user_data_of_later_versions, launch, AssertionError)
     assert len(groups.describe_auto_scaling_instances()["AutoScalingInstances"]) == 1
+
+
+def test_policy_of_a_group_that_is_resized() -> None:
+    """A group that is told another size still knows of which types its nodes may be."""
+    client("ec2").create_launch_template(
+        LaunchTemplateName="nodes", LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"}
+    )
+    zone = client("ec2").describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    template = {"LaunchTemplateName": "nodes", "Version": "1"}
+    groups = client("autoscaling")
+    for name in ("before", "after"):
+        groups.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=2,
+            MixedInstancesPolicy={"LaunchTemplate": {"LaunchTemplateSpecification": template}},
+            AvailabilityZones=[zone],
+        )
+    names = iter(("before", "after"))
+
+    def resize() -> Any:
+        name = next(names)
+        groups.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, DesiredCapacity=0)
+        (found,) = groups.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+        return found["MixedInstancesPolicy"]
+
+    kept = fails_without(patches.policy_of_a_group_that_is_resized, resize, KeyError)
+    assert kept["LaunchTemplate"]["LaunchTemplateSpecification"]["Version"] == "1"
 
 
 def test_key_of_a_log_group() -> None:

@@ -124,6 +124,7 @@ def _balancer_seen(target: Target, found: Mapping[str, Any]) -> dict[str, Any]:
 ROWS: Mapping[str, Row] = {
     "aws:lb/loadBalancer:LoadBalancer": Row(
         service="elbv2",
+        kind="patched",
         create="create_load_balancer",
         read="describe_load_balancers",
         update=("set_security_groups", "set_subnets"),
@@ -150,7 +151,6 @@ ROWS: Mapping[str, Row] = {
     ),
     "aws:lb/targetGroup:TargetGroup": Row(
         service="elbv2",
-        kind="emulated",
         create="create_target_group",
         read="describe_target_groups",
         delete="delete_target_group",
@@ -168,6 +168,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "aws:lb/listener:Listener": Row(
         service="elbv2",
+        kind="patched",
         create="create_listener",
         read="describe_listeners",
         update=("modify_listener",),

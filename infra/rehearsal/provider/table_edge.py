@@ -167,6 +167,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "aws:route53/record:Record": Row(
         service="route53",
+        kind="patched",
         create="change_resource_record_sets",
         read="list_resource_record_sets",
         id="id",

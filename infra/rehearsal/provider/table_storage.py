@@ -199,7 +199,7 @@ ROWS: Mapping[str, Row] = {
         found="OwnershipControls",
         names={"rule": "OwnershipControls.Rules"},
     ),
-    "aws:s3/bucketPolicy:BucketPolicy": put("s3", "bucket_policy"),
+    "aws:s3/bucketPolicy:BucketPolicy": put("s3", "bucket_policy", kind="patched"),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": put(
         "s3",
         "bucket_lifecycle_configuration",
@@ -211,6 +211,7 @@ ROWS: Mapping[str, Row] = {
     "aws:s3/bucketLogging:BucketLogging": put(
         "s3",
         "bucket_logging",
+        kind="patched",
         delete="",
         found="LoggingEnabled",
         names={
