@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import re
 
-from infra.picture import Drawn, network_picture, role_pictures
+from infra.picture import Drawn, network_picture, subnet_table
+from infra.picture_of_roles import bucket_picture, role_tables
 from tests.mocks import ACCOUNT, REGION, Registered
 from tests.stacks import ROOT, STACKS, recorded
 
 DOCS = ROOT / "docs" / "aws.md"
 EXPECTED = ROOT / "tests" / "expected"
+LITERALS = {
+    "network": "network_dev.md",
+    "subnets": "subnets_dev.md",
+    "buckets": "buckets_dev.md",
+    "role access-serve": "role_serve_dev.md",
+}
+"""Of the small stack, what is kept whole for tests."""
 
 
 def drawn(one: Registered) -> Drawn:
@@ -25,11 +33,13 @@ def drawn(one: Registered) -> Drawn:
 
 
 def blocks(stack: str = "prod") -> dict[str, str]:
-    """Return every picture by the name of its markers, without what changes with the code."""
+    """Return every picture and table by the name of its markers, without what changes with the code."""
     found = recorded(stack)
     resources = [drawn(one) for one in found.resources]
-    pictures = {"network": network_picture(resources)}
-    pictures |= {f"role {name}": picture for name, picture in role_pictures(resources).items()}
+    drawings = {"network": network_picture(resources), "buckets": bucket_picture(resources)}
+    pictures = {name: f"```mermaid\n{text}\n```" for name, text in drawings.items()}
+    pictures["subnets"] = subnet_table(resources)
+    pictures |= {f"role {name}": table for name, table in role_tables(resources).items()}
     return {name: text.replace(found.exports["runId"], "RUN") for name, text in pictures.items()}
 
 
@@ -41,7 +51,7 @@ def with_pictures(text: str, pictures: dict[str, str]) -> str:
     """
     return re.sub(
         r"(<!-- (?P<name>[\w -]+): begin -->\n).*?(<!-- (?P=name): end -->)",
-        lambda found: f"{found[1]}```mermaid\n{pictures[found['name']]}\n```\n{found[3]}",
+        lambda found: f"{found[1]}{pictures[found['name']]}\n{found[3]}",
         text,
         flags=re.DOTALL,
     )
@@ -56,8 +66,8 @@ def write() -> None:
     """Write anew what tests compare."""
     DOCS.write_text(with_pictures(DOCS.read_text(), blocks()))
     small = blocks("dev")
-    (EXPECTED / "network_dev.mmd").write_text(f"{small['network']}\n")
-    (EXPECTED / "role_serve_dev.mmd").write_text(f"{small['role access-serve']}\n")
+    for name, file in LITERALS.items():
+        (EXPECTED / file).write_text(f"{small[name]}\n")
     for stack in STACKS:
         (EXPECTED / f"resources_{stack}.txt").write_text(table(stack))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from infra.picture import Drawn, network_picture, role_pictures
+from infra.picture import Drawn, network_picture, subnet_table
 from tests.aws_pictures import DOCS, EXPECTED, blocks, drawn, with_pictures
 from tests.stacks import recorded
 
@@ -27,7 +27,30 @@ def test_the_page_has_a_place_for_every_picture() -> None:
 
 def test_the_small_stacks_network_is_drawn_whole() -> None:
     """The picture as a literal: an internal load balancer, one NAT gateway, no EFA."""
-    assert f"{network_picture(resources())}\n" == (EXPECTED / "network_dev.mmd").read_text()
+    whole = f"```mermaid\n{network_picture(resources())}\n```\n"
+    assert whole == (EXPECTED / "network_dev.md").read_text()
+
+
+def test_the_small_stacks_subnets_stand_in_a_table() -> None:
+    """Two zones, one row each."""
+    assert f"{subnet_table(resources())}\n" == (EXPECTED / "subnets_dev.md").read_text()
+
+
+def test_the_way_out_of_private_subnets_is_drawn_through_nat() -> None:
+    """Nodes reach the internet by NAT; a load balancer in public subnets reaches it by itself."""
+    small, big = (network_picture(resources(stack)).splitlines() for stack in ("dev", "prod"))
+    assert '  serve -- "tcp 443" --> nat' in small
+    assert '  nat --> internet["internet: 0.0.0.0/0"]' in small
+    assert '  load_balancer -- "tcp 443" --> internet["internet: 0.0.0.0/0"]' in big
+    without = [one for one in resources() if not one.name.endswith("-to-internet-out")]
+    assert all("internet" not in line for line in network_picture(without).splitlines())
+
+
+def test_s3_is_drawn_only_where_a_gateway_leads_to_it() -> None:
+    """A stack without the endpoint shows no door."""
+    without = [one for one in resources() if one.inputs.get("vpcEndpointType") != "Gateway"]
+    assert '    s3["S3, by its gateway endpoint"]' in network_picture(resources()).splitlines()
+    assert '    s3["S3, by its gateway endpoint"]' not in network_picture(without).splitlines()
 
 
 def test_an_arrow_between_groups_needs_a_rule_at_both_ends() -> None:
@@ -41,10 +64,6 @@ def test_another_rule_is_another_picture() -> None:
     """A rule that the program gains is seen, so that the page is refused."""
     (clients,) = (one for one in resources() if one.name == "network-clients-0-in")
     more = replace(clients, name="network-clients-1-in", inputs={**clients.inputs, "cidrIpv4": "0.0.0.0/0"})
-    assert '  clients["0.0.0.0/0"] -- "tcp 443" --> load_balancer' in network_picture([*resources(), more])
-
-
-def test_a_roles_picture_names_targets_as_the_program_does_and_says_conditions() -> None:
-    """The serving role of the small stack, as a literal."""
-    picture = role_pictures(resources())["access-serve"]
-    assert f"{picture}\n" == (EXPECTED / "role_serve_dev.mmd").read_text()
+    assert '  clients["clients: 0.0.0.0/0"] -- "tcp 443" --> load_balancer' in network_picture(
+        [*resources(), more]
+    )
