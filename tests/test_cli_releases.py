@@ -46,7 +46,7 @@ def test_a_release_goes_through_its_life_in_the_cloud(bucket: str, tmp_path: Pat
     told("release", "--run", str(second), "--percentage", "50")
     assert told("abort", *named)["version"] == old["version"]
     table = skylift("releases", *cloud, cwd=here).stdout.splitlines()
-    assert [line.split()[2] for line in table if line.startswith("*")] == [old["version"]]
+    assert [line.split()[2] for line in table if line.split()[:1] == ["*"]] == [old["version"]]
     assert list(here.iterdir()) == []
     pointer = boto3.client("s3").get_object(
         Bucket=bucket.removeprefix("s3://"), Key=f"{new['name']}/current.json"
