@@ -35,6 +35,7 @@ from infra.cli.predict_command import predict
 from infra.cli.settings import settings_of, split_settings, tolerance_setting
 from infra.cli.sources import parse_data, recipe_for
 from infra.cli.summary import closing_table
+from infra.cli.wheels import wheels
 
 HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, release, serve."
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -200,6 +201,7 @@ def serve(
 
 app.command()(predict)
 app.command()(cost)
+app.command()(wheels)
 
 
 def main() -> None:
