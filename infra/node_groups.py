@@ -13,6 +13,7 @@ from infra.account import Account
 from infra.code_bundle import CodeBundle
 from infra.keys import Keys
 from infra.load_balancer import LoadBalancer
+from infra.lock_hash import wheels_folder
 from infra.monitoring import Monitoring
 from infra.names import Names
 from infra.network import Network
@@ -154,7 +155,7 @@ def _user_data(ground: Ground, room: Literal["train", "serve"]) -> pulumi.Output
                 bundle_sha256=code.sha256,
                 packages=settings.packages,
                 package_index=settings.package_index,
-                wheels_uri=f"s3://{places.work_bucket}/wheels/{ground.lock_hash}",
+                wheels_uri=f"s3://{places.work_bucket}/{wheels_folder(ground.lock_hash)}",
                 log_group=names.train_log_group if training else names.serve_log_group,
                 scratch=training,
                 stop_seconds=settings.train_drain_seconds

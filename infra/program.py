@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pulumi
@@ -17,6 +16,7 @@ from infra.cost import estimate
 from infra.dead_man import DeadMan, DeadManArgs
 from infra.keys import Keys, KeysArgs
 from infra.load_balancer import LoadBalancer, LoadBalancerArgs
+from infra.lock_hash import lock_hash
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.names import Names
 from infra.network import Network, NetworkArgs
@@ -172,7 +172,7 @@ def program() -> None:
         names=names,
         account=here,
         run_id=run,
-        lock_hash=hashlib.sha256((ROOT / "uv.lock").read_bytes()).hexdigest(),
+        lock_hash=lock_hash(ROOT),
         network=network,
         keys=keys,
         storage=storage,

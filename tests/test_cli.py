@@ -101,7 +101,7 @@ def test_every_stage_has_its_command_line() -> None:
             "skip",
         )
     ]
-    assert stages.release_command("publish", where, ["--run", "/r"]) == [
+    assert stages.release_command("publish", where.models, str(where.keys), ["--run", "/r"]) == [
         *(PYTHON, "-m", "model_code.release", "publish", "--models", "/out/models", "--key", "/out/keys"),
         *("--run", "/r"),
     ]

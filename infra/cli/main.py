@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from infra.cli import processes, releases, stages
+from infra.cli.cloud import data_place
 from infra.cli.cost_command import cost
 from infra.cli.errors import InputError, RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
@@ -34,6 +35,7 @@ from infra.cli.predict_command import predict
 from infra.cli.settings import settings_of, split_settings, tolerance_setting
 from infra.cli.sources import parse_data, recipe_for
 from infra.cli.summary import closing_table
+from infra.cli.wheels import wheels
 
 HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, release, serve."
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -96,8 +98,13 @@ def pipeline(
 
 @app.command()
 def data(
+    context: typer.Context,
     source: Annotated[str, typer.Argument(help="digits, images:DIR, text:FILE or tokens:FILE.")],
     out: Out = "skylift-out",
+    to: Annotated[
+        str,
+        typer.Option(help="s3:// or file:// URI to write the data set below, instead of --out."),
+    ] = "",
     on_error: OnError = "refuse",
     label_column: LabelColumn = "",
     text_column: TextColumn = "",
@@ -106,7 +113,10 @@ def data(
     block: Annotated[int, typer.Option(help="Tokens of a training block; 0: the default.")] = 0,
     vocabulary: Annotated[int, typer.Option(help="Tokens of the tokenizer; 0: fits the data.")] = 0,
 ) -> None:
-    """Turn a source into shards: compressed, hashed, split into train, validation and test."""
+    """Turn a source into shards: compressed, hashed, split into train, validation and test.
+
+    The `uri` that it prints is what `--data` takes, and in the cloud the setting `data`.
+    """
     if not parse_data(source).source:
         raise InputError(
             f"source must be digits, images:DIR, text:FILE or tokens:FILE, got ready shards `{source}`"
@@ -120,7 +130,11 @@ def data(
         block=block,
         vocabulary=vocabulary,
     )
-    print_json(processes.run("data", stages.data_command(source, layout(out).data, chosen)).result)
+    where, environment = data_place(context, out, to)
+    written = processes.run("data", stages.data_command(source, where, chosen), environment).result
+    print_json(written)
+    if written["uri"].startswith("s3://"):
+        progress.print(f"pulumi config set data {written['uri']}", soft_wrap=True, highlight=False)
 
 
 @app.command(context_settings=SETTINGS)
@@ -187,6 +201,7 @@ def serve(
 
 app.command()(predict)
 app.command()(cost)
+app.command()(wheels)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ Recipe = Annotated[
 Data = Annotated[str, typer.Option(help="digits, images:DIR, text:FILE, tokens:FILE or ready shards.")]
 Nproc = Annotated[int, typer.Option(min=1, help="Training processes on this machine.")]
 Workers = Annotated[int, typer.Option(min=1, help="TorchServe workers.")]
+Models = Annotated[str, typer.Option(help="s3:// URI of the cloud's releases; with --key, instead of --out.")]
+Key = Annotated[str, typer.Option(help="ARN of the KMS key that signs them.")]
 Name = Annotated[str, typer.Option(help="The model's name.")]
 OnError = Annotated[str, typer.Option(help="A sample that cannot be read: refuse, or skip and list it.")]
 LabelColumn = Annotated[str, typer.Option(help="Column of the labels: name, or number from 1; empty: found.")]

@@ -68,7 +68,8 @@ def run_pipeline(options: PipelineOptions, console: Console) -> dict[str, Any]:
     train = train_stage(story, options, shards)
     run_uri = f"{where.runs}/{train['run_id']}"
     compressed = story.run("compress", stages.compress_command(run_uri, options.name, compression))
-    published = story.run("release", stages.release_command("publish", where, ["--run", run_uri]))
+    publish = stages.release_command("publish", where.models, str(where.keys), ["--run", run_uri])
+    published = story.run("release", publish)
     offline = where.local / "offline" / f"{published['version']}.jsonl"
     story.run("predict offline", stages.offline_command(where, published["uri"], shards, offline))
     with story.served(options, published["name"]) as node:

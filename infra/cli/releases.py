@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
@@ -10,40 +10,50 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from infra.cli import processes, stages
-from infra.cli.layout import layout
-from infra.cli.options import Json, Name, Out, words
+from infra.cli.cloud import model_place
+from infra.cli.options import Json, Key, Models, Name, Out, words
 from infra.cli.output import print_json
 from infra.cli.summary import megabytes, number
 
 
 def release(
+    context: typer.Context,
     run: Annotated[str, typer.Option(help="URI of the compressed run.")],
     out: Out = "skylift-out",
     percentage: Annotated[
         int, typer.Option(min=0, max=100, help="Share of the servers that go first; 0: all of them at once.")
     ] = 0,
+    models: Models = "",
+    key: Key = "",
 ) -> None:
     """Sign and publish what the gate let through, and point the servers at it: all, or a share of them."""
-    command = stages.release_command("publish", layout(out), words(run=run, percentage=percentage))
-    print_json(processes.run("release", command).result)
+    print_json(answered("publish", context, (out, models, key), words(run=run, percentage=percentage)))
 
 
-def promote(name: Name, out: Out = "skylift-out") -> None:
+def promote(
+    context: typer.Context, name: Name, out: Out = "skylift-out", models: Models = "", key: Key = ""
+) -> None:
     """Give the release of an open rollout to all servers."""
-    command = stages.release_command("promote", layout(out), words(name=name))
-    print_json(processes.run("promote", command).result)
+    print_json(answered("promote", context, (out, models, key), words(name=name)))
 
 
-def abort(name: Name, out: Out = "skylift-out") -> None:
+def abort(
+    context: typer.Context, name: Name, out: Out = "skylift-out", models: Models = "", key: Key = ""
+) -> None:
     """Close an open rollout: all servers go back to the release before it."""
-    command = stages.release_command("abort", layout(out), words(name=name))
-    print_json(processes.run("abort", command).result)
+    print_json(answered("abort", context, (out, models, key), words(name=name)))
 
 
-def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -> None:
+def releases(
+    context: typer.Context,
+    out: Out = "skylift-out",
+    name: Name = "",
+    models: Models = "",
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
     """List the published releases, the served one marked `*`; while a rollout is open, each one's share of servers."""
-    command = stages.release_command("list", layout(out), words(name=name))
-    listed = processes.run("releases", command).result
+    listed = answered("list", context, (out, models, key), words(name=name))
     if as_json:
         print_json(listed)
         return
@@ -65,10 +75,21 @@ def releases(out: Out = "skylift-out", name: Name = "", as_json: Json = False) -
 
 
 def rollback(
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="The model's name.")],
     out: Out = "skylift-out",
     version: Annotated[str, typer.Option(help="Release to go back to; empty: the one before.")] = "",
+    models: Models = "",
+    key: Key = "",
 ) -> None:
     """Point all servers at an earlier release again. An open rollout ends with it, as by `skylift abort`."""
-    command = stages.release_command("rollback", layout(out), words(name=name, version=version))
-    print_json(processes.run("rollback", command).result)
+    print_json(answered("rollback", context, (out, models, key), words(name=name, version=version)))
+
+
+def answered(
+    verb: str, context: typer.Context, place: tuple[str, str, str], words: list[str]
+) -> dict[str, Any]:
+    """Run one verb of releases where `--out`, or `--models` and `--key`, say, and return its answer."""
+    where = model_place(context, *place)
+    command = stages.release_command(verb, where.models, where.key, words)
+    return processes.run(verb, command, where.environment).result

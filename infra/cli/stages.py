@@ -47,11 +47,9 @@ def compress_command(run: str, name: str, settings: list[str]) -> list[str]:
     )
 
 
-def release_command(verb: str, where: Layout, words: list[str]) -> list[str]:
-    """Publish, list, promote, abort or roll back releases."""
-    return python_module(
-        "model_code.release", verb, "--models", where.models, "--key", str(where.keys), *words
-    )
+def release_command(verb: str, models: str, key: str, words: list[str]) -> list[str]:
+    """Publish, list, promote, abort or roll back releases; the key is a folder or a KMS key's ARN."""
+    return python_module("model_code.release", verb, "--models", models, "--key", key, *words)
 
 
 def predict_words(where: Layout, release: str, shards: str, split: str, out: str) -> list[str]:
