@@ -19,7 +19,8 @@ from infra.settings import Settings
 Answer = TypeVar("Answer")
 
 WITHOUT_ACCOUNT = (
-    "`skylift rehearse` (this very program on an emulated AWS) and `skylift pipeline` need no account"
+    "no account is needed to rehearse this very program on an emulated AWS (`uv run pytest tests/engine`) "
+    "nor for `uv run skylift pipeline`"
 )
 """The way on for who has none."""
 

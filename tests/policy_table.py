@@ -58,6 +58,8 @@ def page() -> str:
         "",
         "## Exceptions",
         "",
+        "Of whole rows (`exception` and `not made` above), and of single resources or details in rows that pass.",
+        "",
         *(f"- **P{number:02d}**: {reason}" for number, reason in _exceptions()),
         "",
         "## The independent judge",
