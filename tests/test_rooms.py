@@ -33,8 +33,8 @@ def imported(path: Path) -> set[str]:
 
 
 def sources(room: str) -> list[Path]:
-    """Return a room's Python files."""
-    return sorted((ROOT / room).rglob("*.py"))
+    """Return a room's Python files, without those of environments that lie in it (tests/policy, tests/judge)."""
+    return sorted(path for path in (ROOT / room).rglob("*.py") if ".venv" not in path.parts)
 
 
 @pytest.mark.parametrize("room", ROOMS)
