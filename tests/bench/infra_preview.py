@@ -1,5 +1,7 @@
 """What a preview of the AWS program costs: `prod` on the real engine beside an empty program, with its parts.
 
+In between stands an empty program that imports what `prod` imports: most of it is the SDK's own packages.
+
 Each preview is a process of its own, as a user's is: starting Python and importing the program are a part of it.
 Who used the processor is asked of the kernel: the engine, the provider (here the stand-in), the program.
 """
@@ -15,14 +17,17 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 
+from infra.program import program
 from tests.engine.cloud import start_cloud
 from tests.engine.deployment import deploy
 
 ROOT = Path(__file__).parents[2]
+KINDS = ("empty", "empty, with the SDK's packages", "prod")
 ROUNDS = 3
 EVERY_SECONDS = 0.02
 """How often the processes are looked at: what they use after the last look is missed."""
@@ -32,7 +37,7 @@ PROVIDERS = ("pulumi-resource-aws", "infra.rehearsal.provider")
 
 def measure() -> dict[str, Any]:
     """Return the medians of three previews of each, by turns, and the time of all tests with mocks."""
-    found: dict[str, list[dict[str, float]]] = {"empty": [], "prod": []}
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory(prefix="skylift-bench-") as folder:
         place = Path(folder)
         with start_cloud(place / "cloud") as cloud:
@@ -45,11 +50,16 @@ def measure() -> dict[str, Any]:
         kind: {part: round(statistics.median(time[part] for time in times), 2) for part in times[0]}
         for kind, times in found.items()
     }
-    empty, prod = medians["empty"], medians["prod"]
+    prod = medians["prod"]
     return {
         **medians,
-        "ratio": round(prod["seconds"] / empty["seconds"], 2),
-        "ratio_without_provider": round((prod["seconds"] - prod["provider"]) / empty["seconds"], 2),
+        "ratios": {
+            kind: {
+                "whole": round(prod["seconds"] / medians[kind]["seconds"], 2),
+                "without_provider": round((prod["seconds"] - prod["provider"]) / medians[kind]["seconds"], 2),
+            }
+            for kind in KINDS[:-1]
+        },
         "mocked_tests_seconds": _mocked_tests(),
     }
 
@@ -60,15 +70,16 @@ def table(measured: dict[str, Any]) -> str:
         "| preview on the real engine, s | wall | processor: provider | engine | program |",
         "|---|---|---|---|---|",
     ]
-    for kind in ("empty", "prod"):
+    for kind in KINDS:
         wall, *parts = (
             f"{measured[kind][part]:.1f}" for part in ("seconds", "provider", "engine", "program")
         )
         rows.append(f"| {kind} | {wall} | {' | '.join(parts)} |")
-    rows.append(
-        f"| prod to empty, whole / without the provider's processor time | {measured['ratio']:.2f}x / "
-        f"{measured['ratio_without_provider']:.2f}x | | | |"
-    )
+    for kind, ratio in measured["ratios"].items():
+        rows.append(
+            f"| prod to {kind}: whole / without the provider's processor time | "
+            f"{ratio['whole']:.2f}x / {ratio['without_provider']:.2f}x | | | |"
+        )
     rows.append(f"| all unit tests with mocks | {measured['mocked_tests_seconds']:.1f} | | | |")
     return "\n".join(rows)
 
@@ -126,14 +137,20 @@ def _mocked_tests() -> float:
 def _preview(kind: str, folder: Path, settings: dict[str, object]) -> None:
     """Preview once, in this process."""
     environment = dict(os.environ)
-    if kind == "empty":
-        deploy("prod", folder / "stack", environment, settings=settings, program=_nothing).preview()
-    else:
-        deploy("prod", folder / "stack", environment, settings=settings).preview()
+    programs = dict(zip(KINDS, (_nothing, _imports, program), strict=True))
+    deploy("prod", folder / "stack", environment, settings=settings, program=programs[kind]).preview()
 
 
 def _nothing() -> None:
     """Describe an empty stack."""
+
+
+def _imports() -> None:
+    """Describe an empty stack, with all the modules that ours uses: the SDK loads its own at the first use."""
+    ours = [vars(module) for name, module in list(sys.modules.items()) if name.startswith("infra.")]
+    packages = [one for names in ours for one in names.values() if isinstance(one, ModuleType)]
+    for package in packages:
+        getattr(package, "__all__", None)
 
 
 if __name__ == "__main__":
