@@ -2,7 +2,7 @@
 
 N nodes that poll an API are throttled, so only one does. The others ask AWS when the file has not changed for a while
 (its leader is gone), or their own training broke: the next in line first, each later one a little later, so that
-usually one of them asks.
+one of them asks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ BEAT_POLLS = 2
 """Looks between the leader's signs of life."""
 STALE_POLLS = 6
 """Looks without a sign of life after which the leader counts as gone."""
-STAGGER_POLLS = 1
-"""Looks that each one in line waits longer than the one before it."""
+STAGGER_POLLS = 2
+"""Looks that each one in line waits longer than the one before it: nodes see the same news up to 1.3 looks apart."""
 STOP_SECONDS = 5.0
 NEWCOMERS_RANK = 3
 """Where a node stands in line that the file does not name yet."""
