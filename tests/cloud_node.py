@@ -1,13 +1,9 @@
-"""An emulated AWS around one serving node: group, target group, key, and a metadata service that tells what is set."""
+"""An emulated AWS around one serving node: its group, its target group, its key."""
 
 from __future__ import annotations
 
 import base64
-import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,62 +13,6 @@ from serve_config.cloud_settings import CloudSettings
 from tests.serving import NAME, canonical
 
 REGION = "us-east-1"
-TOKEN = "a-session-token"
-
-
-class Metadata(ThreadingHTTPServer):
-    """IMDSv2 in small: answers `paths`, only to those who have fetched a token."""
-
-    daemon_threads = True
-
-    def __init__(self, instance: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.paths: dict[str, str] = {"meta-data/instance-id": instance}
-        """What it tells, by path below /latest; a value may be changed at any time."""
-        self.tokens = 0
-        """Tokens that were given out."""
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Metadata
-
-    def do_PUT(self) -> None:
-        found = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
-        self.server.tokens += 1
-        self._say(200 if found else 400, TOKEN)
-
-    def do_GET(self) -> None:
-        if self.headers["X-aws-ec2-metadata-token"] != TOKEN:
-            self._say(401, "no token")
-            return
-        found = self.server.paths.get(self.path.removeprefix("/latest/"))
-        self._say(404 if found is None else 200, found or "")
-
-    def _say(self, status: int, text: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def metadata(instance: str) -> Iterator[Metadata]:
-    """Run a metadata service for an instance."""
-    server = Metadata(instance)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class Place:

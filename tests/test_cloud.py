@@ -17,8 +17,9 @@ import pytest
 
 from serve_config.cloud import node_command
 from serve_config.cloud_settings import CloudSettings, variable
-from tests.cloud_node import REGION, KmsSigner, Metadata, Place, metadata
+from tests.cloud_node import REGION, KmsSigner, Place
 from tests.conftest import free_port
+from tests.metadata import metadata_server
 from tests.serving import NAME, picture, publish, write_artifact
 from tests.serving_node import ROOT, needs_haproxy, until
 
@@ -48,12 +49,10 @@ def test_the_node_below() -> None:
 
 
 @contextmanager
-def in_the_cloud(
-    settings: CloudSettings, service: Metadata
-) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def in_the_cloud(settings: CloudSettings, metadata: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Run a node with the environment that user data writes; yield it and its log."""
     told = {variable(name): str(value) for name, value in vars(settings).items() if str(value)}
-    environment = {**os.environ, **told, "AWS_EC2_METADATA_SERVICE_ENDPOINT": service.url}
+    environment = {**os.environ, **told, "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata}
     process = subprocess.Popen(
         [sys.executable, "-m", "serve_config.cloud"],
         cwd=ROOT,
@@ -97,12 +96,15 @@ def test_a_node_waits_for_its_release_serves_it_and_leaves_on_a_spot_notice(tmp_
     ports = {"port": free_port(), "metrics_port": free_port()}
     settings = place.settings(tmp_path, **ports, drain_seconds=30)
     answers: Callable[[], int] = lambda: status(settings.port, f"/predictions/{NAME}", picture(1))  # noqa: E731
-    with metadata(own) as service, in_the_cloud(settings, service) as (process, log):
+    with (
+        metadata_server(own) as service,
+        in_the_cloud(settings, service.endpoint(own)) as (process, log),
+    ):
         until(lambda: any("waiting for the first release" in line for line in log), 60, "waiting")
         publish(tmp_path / "models", write_artifact(tmp_path / "artifact"), KmsSigner(place.key))
         until(lambda: status(settings.port, "/ready") == 200, 90, "ready")
         assert answers() == 200
-        service.paths["meta-data/spot/instance-action"] = (
+        service.values[own]["spot/instance-action"] = (
             '{"action": "terminate", "time": "2099-01-01T00:00:00Z"}'
         )
         until(lambda: status(settings.port, "/ready") == 503, 20, "unready")
@@ -118,7 +120,10 @@ def test_a_stopped_node_that_waits_ends_at_once(tmp_path: Path) -> None:
     """SIGTERM before there is anything to serve: exit code 0, and the group keeps both nodes."""
     place = Place()
     own = place.instances()[0]["InstanceId"]
-    with metadata(own) as service, in_the_cloud(place.settings(tmp_path), service) as (process, log):
+    with (
+        metadata_server(own) as service,
+        in_the_cloud(place.settings(tmp_path), service.endpoint(own)) as (process, log),
+    ):
         until(lambda: any("waiting for the first release" in line for line in log), 60, "waiting")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0

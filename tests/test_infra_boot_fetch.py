@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
@@ -18,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from infra.user_data import render
 from tests.boot_machine import data
+from tests.metadata import MetadataServer, metadata_server
 
 BUCKET = "skylift-work"
 REGION = "eu-central-1"
@@ -39,10 +38,13 @@ class Cloud:
 
     endpoint: str
     """The store's URL."""
-    metadata: str
-    """The metadata service's URL."""
-    credentials: dict[str, str]
-    """What the metadata service gives, which a test may spoil."""
+    metadata: MetadataServer
+    """The metadata service of the node `i-1`."""
+
+    def give(self, credentials: dict[str, str]) -> None:
+        """Have the metadata service give these for the node's role."""
+        role = "iam/security-credentials/"
+        self.metadata.values["i-1"] = {role: "node", f"{role}node": json.dumps(credentials)}
 
 
 @pytest.fixture
@@ -70,13 +72,12 @@ def cloud() -> Iterator[Cloud]:
         "SecretAccessKey": given["SecretAccessKey"],
         "Token": given["SessionToken"],
     }
-    imds = HTTPServer(("127.0.0.1", 0), metadata_handler(credentials))
-    threading.Thread(target=imds.serve_forever, daemon=True).start()
-    tell(f"{endpoint}/moto-api/reset-auth", "0")  # from here on every call is checked
-    yield Cloud(endpoint, f"http://127.0.0.1:{imds.server_port}", credentials)
-    tell(f"{endpoint}/moto-api/reset-auth", "inf")
-    imds.shutdown()
-    imds.server_close()
+    with metadata_server() as metadata:
+        found = Cloud(endpoint, metadata)
+        found.give(credentials)
+        tell(f"{endpoint}/moto-api/reset-auth", "0")  # from here on every call is checked
+        yield found
+        tell(f"{endpoint}/moto-api/reset-auth", "inf")
     server.stop()
 
 
@@ -86,40 +87,13 @@ def tell(url: str, text: str = "") -> None:
     urllib.request.urlopen(request).close()
 
 
-def metadata_handler(credentials: dict[str, str]) -> type[BaseHTTPRequestHandler]:
-    """Return a metadata service that answers none without a token."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            self._answer("t0ken" if self.headers["X-aws-ec2-metadata-token-ttl-seconds"] else "", 200)
-
-        def do_GET(self) -> None:
-            known = {
-                "/latest/meta-data/iam/security-credentials/": "node",
-                "/latest/meta-data/iam/security-credentials/node": json.dumps(credentials),
-            }
-            allowed = self.headers["X-aws-ec2-metadata-token"] == "t0ken"
-            self._answer(known.get(self.path, ""), 200 if allowed else 401)
-
-        def _answer(self, text: str, status: int) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Say nothing."""
-
-    return Handler
-
-
 def fetch(cloud: Cloud, key: str, file: Path) -> subprocess.CompletedProcess[str]:
     """Run the script up to its first step, without its patience, then its fetch."""
     script = render(data()).partition("mkdir -p /etc/skylift")[0].replace("--retry 8 --retry-all-errors", "")
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": cloud.endpoint,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.metadata,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.metadata.endpoint("i-1"),
         "NO_PROXY": "127.0.0.1",
     }
     command = ["bash", "-c", f"{script}\nfetch s3://{BUCKET}/{key} {file}"]
@@ -134,7 +108,8 @@ def test_a_role_s_signature_is_taken(cloud: Cloud, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("spoilt", "status"), [("SecretAccessKey", 403), ("Token", 400)])
 def test_wrong_credentials_are_refused(cloud: Cloud, tmp_path: Path, spoilt: str, status: int) -> None:
-    cloud.credentials[spoilt] = cloud.credentials[spoilt][::-1]
+    given: dict[str, str] = json.loads(cloud.metadata.values["i-1"]["iam/security-credentials/node"])
+    cloud.give({**given, spoilt: given[spoilt][::-1]})
     done = fetch(cloud, "code/abc.zip", tmp_path / "got")
     assert f"The requested URL returned error: {status}" in done.stderr
     assert (

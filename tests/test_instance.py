@@ -9,16 +9,14 @@ import pytest
 from model_code import instance
 from model_code.errors import InputError, RunFailedError
 from model_code.instance import InstanceMetadata
-from tests.training_group import MetadataServer
+from tests.metadata import MetadataServer, metadata_server
 
 
 @pytest.fixture
 def server() -> Iterator[MetadataServer]:
     """A metadata service of one machine, `i-1`."""
-    server = MetadataServer()
-    server.values["i-1"] = {"instance-id": "i-1"}
-    yield server
-    server.close()
+    with metadata_server("i-1") as server:
+        yield server
 
 
 def test_every_answer_needs_a_token_that_is_asked_for_once(server: MetadataServer) -> None:

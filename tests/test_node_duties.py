@@ -20,10 +20,10 @@ from model_code.node_parts import NodeParts, assemble, count_gpus
 from model_code.node_settings import read_settings
 from model_code.scaling_group import make_clients
 from model_code.state import RunState, Stage
+from tests.metadata import MetadataServer
 from tests.test_node_settings import ENVIRONMENT
 from tests.training_group import (
     REGION,
-    MetadataServer,
     described,
     emulated,
     instances,

@@ -10,16 +10,14 @@ import pytest
 
 from model_code.instance import InstanceMetadata
 from model_code.notice import Notice
-from tests.training_group import MetadataServer
+from tests.metadata import MetadataServer, metadata_server
 
 
 @pytest.fixture
 def server() -> Iterator[MetadataServer]:
     """A metadata service of one machine, `i-1`."""
-    server = MetadataServer()
-    server.values["i-1"] = {"instance-id": "i-1"}
-    yield server
-    server.close()
+    with metadata_server("i-1") as server:
+        yield server
 
 
 @pytest.fixture

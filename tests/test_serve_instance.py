@@ -12,41 +12,41 @@ from serve_config import instance
 from serve_config.errors import ServeFailedError
 from serve_config.instance import Instance, Notice, spot_notice
 from serve_config.leave import serving_seconds
-from tests.cloud_node import metadata
+from tests.metadata import metadata_server
 
 
 def test_every_question_carries_the_token_of_one_session() -> None:
     """The id is told, what is not there is None, and one token does for all."""
-    with metadata("i-0123") as service:
+    with metadata_server("i-0123") as service:
 
         async def ask() -> tuple[str, str | None, Notice | None]:
-            async with httpx.AsyncClient(base_url=service.url) as client:
+            async with httpx.AsyncClient(base_url=service.endpoint("i-0123")) as client:
                 told = Instance(client)
                 return await told.id(), await told.read("meta-data/nothing"), await told.notice()
 
         assert asyncio.run(ask()) == ("i-0123", None, None)
-        assert service.tokens == 1
+        assert [method for method, _ in service.asked].count("PUT") == 1
 
 
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        ("meta-data/spot/instance-action", '{"action": "terminate", "time": "2026-11-24T18:22:00Z"}', "spot"),
-        ("meta-data/autoscaling/target-lifecycle-state", "Terminated", "scale-in"),
+        ("spot/instance-action", '{"action": "terminate", "time": "2026-11-24T18:22:00Z"}', "spot"),
+        ("autoscaling/target-lifecycle-state", "Terminated", "scale-in"),
     ],
 )
 def test_a_notice_is_waited_for(path: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes while the node waits."""
     monkeypatch.setattr(instance, "LOOK_SECONDS", 0.02)
-    with metadata("i-0123") as service:
-        service.paths["meta-data/autoscaling/target-lifecycle-state"] = "InService"
+    with metadata_server() as service:
+        told = service.values["i-0123"] = {"autoscaling/target-lifecycle-state": "InService"}
 
         async def wait() -> Notice:
-            async with httpx.AsyncClient(base_url=service.url) as client:
+            async with httpx.AsyncClient(base_url=service.endpoint("i-0123")) as client:
                 waiting = asyncio.create_task(Instance(client).noticed())
                 await asyncio.wait([waiting], timeout=0.1)
                 assert not waiting.done()
-                service.paths[path] = value
+                told[path] = value
                 return await asyncio.wait_for(waiting, 10)
 
         assert asyncio.run(wait()).reason == reason

@@ -16,10 +16,10 @@ from model_code import store
 from model_code.checkpoint.files import newest_step
 from model_code.pointer import read_pointer
 from tests.conftest import free_port
+from tests.metadata import MetadataServer
 from tests.training_group import (
     REGION,
     Group,
-    MetadataServer,
     described,
     instances,
     make_group,
