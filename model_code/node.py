@@ -85,9 +85,12 @@ class Node:
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         parts = self.parts
         if not self._over():
-            parts.lookout.start()
             parts.notice.start()
             try:
+                # The others train on meanwhile: they are stopped only for a node that can start at once.
+                while parts.batch and not parts.notice.reason and not parts.warm.settled.wait(TICK):
+                    pass
+                parts.lookout.start()
                 while not parts.notice.reason and not self._over():
                     self._bearing(self.work)
             finally:

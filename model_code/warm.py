@@ -7,7 +7,8 @@ comes together; a later start, after another node was lost or joined, costs none
 GPU is touched before that: what is forked could not use it.
 
 Standard input is a socket of the node's program (`warm_process.py`): a message with torchrun's words, and two files for
-stdout and stderr, is answered by the launcher's pid and, once it has ended, its exit code.
+stdout and stderr, is answered by the launcher's pid and, once it has ended, its exit code. One line on standard output
+says when all is imported.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ LONGEST = 1 << 17
 def main() -> None:
     """Fork until the node's program ends."""
     end_with_launcher()
+    import torch.utils.tensorboard  # noqa: F401 - what a run imports on its way
+
+    train.make_repeatable()  # which imports half of torch's compiler
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     connection = socket.socket(fileno=sys.stdin.fileno())
     gc.freeze()  # what is shared with the forked stays shared
     while True:
@@ -66,10 +72,17 @@ def _become_launcher(words: list[str], files: list[int]) -> None:
 
 def train_here(words: list[str]) -> None:
     """Train in this process, which torchrun has forked."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)  # torchrun's own are inherited
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     sys.argv[1:] = words
     run_stage(train.main)
+    if asked:  # torchrun waits for our end, while its own code below would wait for a word from torchrun
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ class Warm:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self.settled = threading.Event()
+        """Set unless it is importing: a start would take as long as that does."""
+        self.settled.set()
 
     def takes(self, command: Sequence[str]) -> bool:
         """Tell whether it can start a command."""
@@ -47,10 +50,12 @@ class Warm:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "model_code.warm"],
                 stdin=theirs,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, **self._environment},
             )
+        self.settled.clear()
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
 
     def start(self, command: Sequence[str]) -> Forked:
         """Start a launcher; it begins once all is imported."""
@@ -67,6 +72,12 @@ class Warm:
         if self._connection:
             self._connection.close()
         self._process = self._connection = None
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdout:
+            with process.stdout as said:
+                said.readline()  # returns when it has imported all, or has ended
+        self.settled.set()
 
 
 class Forked:

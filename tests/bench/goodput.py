@@ -29,7 +29,7 @@ MEAN_SECONDS = 60.0
 RUN_SECONDS = 600.0
 PLAIN_SECONDS = 720.0
 """How long plain torchrun may take for the same steps."""
-EVERY = 40
+EVERY = 16
 """Steps between two checkpoints."""
 SEED = 6
 REAL = {"nodes": (16, 64, 256, 1000), "node_mtbf_hours": 50_000 / 8, "checkpoint": 5.0, "restart": 60.0}

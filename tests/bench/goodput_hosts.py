@@ -76,6 +76,7 @@ def world(folder: Path, every: int) -> Iterator[World]:
     with start_emulator(folder / "aws") as aws:
         environment = {**aws.credentials(), "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
         with patch.dict(os.environ, environment):
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a machine compiles what it imports once
             name = "skylift-goodput-" + hashlib.sha256(str(folder).encode()).hexdigest()[:8]
             boto3.client("s3", REGION).create_bucket(Bucket=name)
             (folder / "data").mkdir()
