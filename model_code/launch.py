@@ -32,7 +32,7 @@ def main(words: list[str], entry: Callable[[list[str]], None] | None = None) -> 
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        arguments = parse_args(words)
+        arguments = parse_args(words)  # type: ignore[no-untyped-call]
         if entry:
             _fork(arguments, entry)
         else:
@@ -56,7 +56,7 @@ def main(words: list[str], entry: Callable[[list[str]], None] | None = None) -> 
 
 def _fork(arguments: argparse.Namespace, entry: Callable[[list[str]], None]) -> None:
     arguments.start_method = "fork"
-    config, _, _ = config_from_args(arguments)  # type: ignore[no-untyped-call]
+    config, _, _ = config_from_args(arguments)
     elastic_launch(config=config, entrypoint=entry)(arguments.training_script_args)
 
 

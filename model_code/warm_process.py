@@ -49,7 +49,7 @@ class Warm:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "model_code.warm"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, **self._environment},
