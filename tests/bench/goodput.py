@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ PLAIN_SECONDS = 720.0
 EVERY = 16
 """Steps between two checkpoints."""
 SEED = 6
+TAIL = 1024
+"""Bytes at the end of a file that hold its last step."""
 REAL = {"nodes": (16, 64, 256, 1000), "node_mtbf_hours": 50_000 / 8, "checkpoint": 5.0, "restart": 60.0}
 """A cluster's figures: how often a node of eight GPUs fails, what a checkpoint and a restart cost, seconds."""
 
@@ -59,8 +62,14 @@ def events(folder: Path) -> list[Event]:
 
 
 def steps_in(folder: Path) -> int:
-    """Return the newest step that was made."""
-    return max((one.step for one in events(folder) if one.kind == "step"), default=0)
+    """Return the newest step that was made, from the ends of the files: it is asked while others compute."""
+    newest = 0
+    for path in folder.glob("*.jsonl"):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL))
+            found = re.findall(rb'"kind": "step", "rank": 0, "step": (\d+),', file.read())
+        newest = max(newest, *map(int, found), 0)
+    return newest
 
 
 def disturbed(hosts: Hosts, kills: list[tuple[float, int]], over: Callable[[float], bool]) -> Split:
