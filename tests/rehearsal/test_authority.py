@@ -22,9 +22,8 @@ def shake(issued: Issued, ca: Path, name: str) -> str:
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with connection:
-                with contextlib.suppress(ssl.SSLError):  # the client does not believe it, and says so
-                    server.wrap_socket(connection, server_side=True).close()
+            with connection, contextlib.suppress(ssl.SSLError):  # the client may not believe it, and says so
+                server.wrap_socket(connection, server_side=True).close()
 
         thread = threading.Thread(target=serve)
         thread.start()
