@@ -104,7 +104,7 @@ class Emulator:
             config=Config(s3={"addressing_style": "path"}),
         )
 
-    def ask(self, name: str, **facts: object) -> Value:
+    def ask(self, name: str, /, **facts: object) -> Value:
         """Return the answer to a question that AWS has no call for; see control.
 
         Args:

@@ -21,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.rehearsal import patches
 from infra.rehearsal.control import Application, Control
+from infra.rehearsal.interference import RULES, Interference
 
 MARK = "HTTP_X_SKYLIFT_TOKEN"
 FRESH = "fresh-"
@@ -80,6 +81,7 @@ def main() -> None:
     settings = json.loads(_first_line())
     patches.apply()
     application: Application = Repeatable(DomainDispatcherApplication(create_backend_app))
+    application = Interference(application, RULES)
     application = Control(application, settings["token"])
     server = _server(application, settings["address"], settings["port"], settings.get("certificate"))
     if settings.get("plain") is not None:

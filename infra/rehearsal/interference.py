@@ -224,7 +224,8 @@ def _action(environ: dict[str, Any], service: str) -> str:
         return str(environ["REQUEST_METHOD"])
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = BytesIO(body)
-    return parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+    form_fields: dict[str, list[str]] = parse_qs(body.decode(errors="replace"))
+    return form_fields.get("Action", [""])[0]
 
 
 def _read_half(environ: dict[str, Any]) -> bytes:

@@ -68,3 +68,15 @@ def test_a_question_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask({"number": 21}) == 42
     assert "unexpected keyword argument" in str(ask({"numbre": 21}))
     assert said == ["200 OK", "400 Bad Request"]
+
+
+def test_it_does_wrong_on_request(emulator: Emulator) -> None:
+    """An upload that is cut inside of TLS is one that AWS's clients see as cut, and the next one is whole."""
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket="cut", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    emulator.ask("interfere", name="cut", harm="reset", service="s3", action="PUT", times=3, operator=True)
+    with pytest.raises((botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)):
+        s3.put_object(Bucket="cut", Key="a", Body=b"x" * 1_000_000)
+    assert emulator.ask("calm") == {"cut": 3}  # all that botocore tries
+    s3.put_object(Bucket="cut", Key="a", Body=b"x" * 1_000_000)
+    assert s3.head_object(Bucket="cut", Key="a")["ContentLength"] == 1_000_000
