@@ -8,6 +8,8 @@ from functools import lru_cache
 
 Context = Mapping[str, str]
 """Condition key in lower case -> its value; a key that a request does not have is absent."""
+WORDS = re.compile(r"\$\{[^}]*\}|[*?]|[^*?$]+|\$")
+"""What a pattern is made of."""
 KNOWN = frozenset(
     name.lower()
     for name in (
@@ -95,8 +97,17 @@ def holds(operator: str, key: str, values: tuple[str, ...], context: Context) ->
 
 
 def wildcard(pattern: str) -> str:
-    """Return a regular expression for `*` (any characters, `/` and `:` too) and `?` (one)."""
-    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    """Return a regular expression for `*` (any characters, `/` and `:` too), `?` (one), and `${*}` (that letter).
+
+    Raises:
+        UnjudgedError: it has a policy variable, which none of ours has.
+    """
+    made = []
+    for part in WORDS.findall(pattern):
+        if part.startswith("${") and part[2:-1] not in ("*", "?", "$"):
+            raise UnjudgedError(f"policy variable `{part}` is not known; say where its value comes from")
+        made.append({"*": ".*", "?": "."}.get(part) or re.escape(part[2:-1] if part[:2] == "${" else part))
+    return "".join(made)
 
 
 @lru_cache(maxsize=1024)

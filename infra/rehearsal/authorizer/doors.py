@@ -6,8 +6,9 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 
-from infra.rehearsal.authorizer.principals import ACCOUNT, Principal
+from infra.rehearsal.authorizer.principals import Principal
 from infra.rehearsal.authorizer.requests import Call
+from infra.rehearsal.emulator import ACCOUNT
 
 _networks: dict[str, str] = {}
 """Instance -> its VPC, which never changes."""

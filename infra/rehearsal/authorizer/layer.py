@@ -140,8 +140,11 @@ class Judge:
         return self._refused(need.action, need.resource, why) if why else None
 
     def _of_taking_a_role(self) -> str | None:
-        """Return why EC2 may not take a node's role: what the rehearsal does with the operator's key, AWS does as EC2."""
-        session, arn = str(self.call.input.get("RoleSessionName", "")), str(self.call.input.get("RoleArn", ""))
+        """Return why EC2 may not take a node's role: with the operator's key, but as EC2, the rehearsal takes it."""
+        session, arn = (
+            str(self.call.input.get("RoleSessionName", "")),
+            str(self.call.input.get("RoleArn", "")),
+        )
         role = role_of(arn)
         if self.call.action != "sts:AssumeRole" or not session.startswith("i-") or role is None:
             return None
@@ -174,9 +177,10 @@ def _refuse(
     environ: dict[str, Any], start_response: Start, call: Call, why: str, message: str = ""
 ) -> Iterable[bytes]:
     """Answer with a refusal, once the request's body is read: a client that still sends would see a broken pipe."""
-    left = int(environ.get("CONTENT_LENGTH") or 0)
+    chunked = environ.get("wsgi.input_terminated", False)  # such a body has no length, and knows its end
+    left = CHUNK if chunked else int(environ.get("CONTENT_LENGTH") or 0)
     while left > 0 and (part := environ["wsgi.input"].read(min(left, CHUNK))):
-        left -= len(part)
+        left -= 0 if chunked else len(part)
     said = refusals.answer(call, why, message, head=environ["REQUEST_METHOD"] == "HEAD")
     start_response(said.status, said.headers)
     return [said.body]

@@ -1,4 +1,7 @@
-"""Who calls: the operator, who may do everything, or a node under its role."""
+"""Who calls: a node under its role, or the operator, who may do everything.
+
+The operator's key is that of `up` and `destroy`, and of whatever does here what AWS does by itself.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,7 @@ from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-OPERATOR_KEY = "testing"
-"""Access key of the operator: of `up` and `destroy`, and of whatever does here what AWS does by itself."""
-ACCOUNT = "123456789012"
-"""The emulator's only account."""
+from infra.rehearsal.emulator import ACCOUNT, KEY
 
 
 class StrangerError(PermissionError):
@@ -48,9 +48,7 @@ class Principal:
         return not self.role
 
 
-OPERATOR = Principal(
-    name="operator", arn=f"arn:aws:iam::{ACCOUNT}:root", role="", session="", secret=OPERATOR_KEY
-)
+OPERATOR = Principal(name="operator", arn=f"arn:aws:iam::{ACCOUNT}:root", role="", session="", secret=KEY)
 
 
 def principal(key: str, token: str) -> Principal:
@@ -63,7 +61,7 @@ def principal(key: str, token: str) -> Principal:
     Raises:
         StrangerError: nobody's, or of a session that is over.
     """
-    if key == OPERATOR_KEY:
+    if key == KEY:
         return OPERATOR
     if not key:
         raise StrangerError("missing")

@@ -99,7 +99,9 @@ def deleted_with_errors(body: bytes, refused: list[tuple[str, str]]) -> bytes:
         body: its answer about the others; empty: there were none.
         refused: key and message of each.
     """
-    begin = '<?xml version="1.0" encoding="UTF-8"?><DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    begin = (
+        '<?xml version="1.0" encoding="UTF-8"?><DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    )
     errors = "".join(
         f"<Error><Key>{escape(key)}</Key><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error>"
         for key, message in refused
@@ -130,9 +132,7 @@ def _body(protocol: str, code: str, message: str, request: str) -> tuple[str, by
     if protocol == "rest-xml":
         text = f"<Error>{error}<RequestId>{request}</RequestId></Error>"
     elif protocol == "ec2":
-        text = (
-            f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request}</RequestID></Response>"
-        )
+        text = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request}</RequestID></Response>"
     else:
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error><RequestId>{request}</RequestId>"

@@ -12,7 +12,7 @@ from typing import Any
 from moto.core.model import ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.utils import get_service_model
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 
 from infra.rehearsal.authorizer import s3_requests
 
@@ -89,7 +89,8 @@ def _read(environ: dict[str, Any]) -> Call:
         if name.startswith(("HTTP_X_AMZ_", "HTTP_IF_"))
     }
     key, region, service = _signer(environ.get("HTTP_AUTHORIZATION", ""), query)
-    operation, asked, protocol = "", {}, "json"
+    operation, protocol = "", "json"
+    asked: dict[str, Any] = {}
     if service == "s3":
         protocol = "rest-xml"
         operation, asked = s3_requests.read(environ["REQUEST_METHOD"], environ["PATH_INFO"], query, headers)
@@ -144,5 +145,14 @@ def _parsed(
     if operation not in model.operation_names:
         return {}
     parser = PROTOCOL_PARSERS[protocol](model.operation_model(operation))
-    asked: dict[str, Any] = parser.parse({"body": body, "values": values, "headers": {}, "url_params": {}})
+    asked: dict[str, Any] = parser.parse(
+        {
+            "method": "POST",
+            "url_path": "/",
+            "url_params": {},
+            "headers": Headers(),
+            "values": values,
+            "body": body,
+        }
+    )
     return asked

@@ -11,8 +11,8 @@ from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 
 from infra.rehearsal.authorizer import s3_requests
-from infra.rehearsal.authorizer.principals import ACCOUNT
 from infra.rehearsal.authorizer.requests import Call
+from infra.rehearsal.emulator import ACCOUNT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,9 @@ def _decrypts(call: Call, bucket: str, key: str) -> Iterator[Need]:
     """Yield the use of the key that an object was encrypted with, if it was."""
     found = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
     stored = found.keys.get(key) if found is not None else None
-    if getattr(stored, "encryption", None) == "aws:kms" and stored.kms_key_id:
-        yield _through_s3("kms:Decrypt", stored.kms_key_id, call, f"arn:aws:s3:::{bucket}/{key}")
+    used = getattr(stored, "kms_key_id", None)  # a deleted object's marker has none
+    if used and getattr(stored, "encryption", None) == "aws:kms":
+        yield _through_s3("kms:Decrypt", used, call, f"arn:aws:s3:::{bucket}/{key}")
 
 
 def _key_of_new_objects(call: Call, bucket: str) -> str:

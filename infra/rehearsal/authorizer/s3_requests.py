@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -111,18 +112,18 @@ def _operation(method: str, key: bool, query: Mapping[str, list[str]], headers: 
         if word in query or word in headers:
             return operation
     for word in query:
-        if operation := _literals().get((method, key, word)):
-            return operation
+        if (method, key, word) in _literals():
+            return _literals()[method, key, word]
     return PLAIN.get((method, key), f"{method.title()}Object" if key else f"{method.title()}Bucket")
 
 
-def _literals(found: dict[tuple[str, bool, str], str] = {}) -> Mapping[tuple[str, bool, str], str]:  # noqa: B006
-    """Return method, whether there is a key, and the path's literal (`?tagging`) -> operation; made once."""
-    if not found:
-        model = get_service_model("s3")
-        for name in model.operation_names:
-            http = model.operation_model(name).http
-            path, _, literal = http["requestUri"].partition("?")
-            if literal:
-                found[http["method"], "{Key" in path, literal.partition("&")[0]] = name
+@cache
+def _literals() -> Mapping[tuple[str, bool, str], str]:
+    """Return method, whether there is a key, and the path's literal (`?tagging`) -> operation."""
+    found, model = {}, get_service_model("s3")
+    for name in model.operation_names:
+        http = model.operation_model(name).http
+        path, _, literal = http["requestUri"].partition("?")
+        if literal:
+            found[http["method"], "{Key" in path, literal.partition("&")[0]] = name
     return found
