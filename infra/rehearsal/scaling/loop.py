@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 
@@ -10,7 +9,7 @@ from moto.autoscaling.models import AutoScalingBackend, autoscaling_backends
 
 from infra.rehearsal.scaling import groups, refresh
 from infra.rehearsal.scaling.desk import DESK, Desk
-from infra.rehearsal.scaling.takeover import taken_over
+from infra.rehearsal.scaling.takeover import take_over
 
 NAME = "scaling"
 SECONDS = 0.5
@@ -37,8 +36,7 @@ def start() -> threading.Thread:
 
     An error of its own ends it, with its traceback in the emulator's log; `running` tells.
     """
-    held = contextlib.ExitStack()
-    held.enter_context(taken_over())  # for good: the process serves nobody else
+    take_over()
     thread = threading.Thread(target=_run, args=(DESK,), name=NAME, daemon=True)
     thread.start()
     return thread

@@ -225,13 +225,19 @@ _TAKEN: tuple[tuple[type, str, Callable[..., Any]], ...] = (
 )
 
 
-@contextmanager
-def taken_over() -> Iterator[None]:
-    """Let the loop have the groups; moto has them again afterwards."""
+def take_over() -> list[tuple[type, str, Callable[..., Any]]]:
+    """Let the loop have the groups, and return what was moto's."""
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in _TAKEN]
     _MOTOS.update({name: theirs for _, name, theirs in before})
     for owner, name, ours in _TAKEN:
         setattr(owner, name, ours)
+    return before
+
+
+@contextmanager
+def taken_over() -> Iterator[None]:
+    """Let the loop have the groups; moto has them again afterwards."""
+    before = take_over()
     try:
         yield
     finally:
