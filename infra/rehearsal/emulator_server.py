@@ -21,8 +21,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.rehearsal import patches
 from infra.rehearsal.authorizer.layer import Authorizer
-from infra.rehearsal.control import Application, Control
+from infra.rehearsal.control import CONTROLS, Application, Control
 from infra.rehearsal.interference import RULES, Interference
+from infra.rehearsal.scaling import calls, controls, loop
 
 MARK = "HTTP_X_SKYLIFT_TOKEN"
 FRESH = "fresh-"
@@ -81,6 +82,10 @@ def main() -> None:
     """Serve until the input closes."""
     settings = json.loads(_first_line())
     patches.apply()
+    calls.add()
+    CONTROLS.update(controls.CONTROLS)
+    if settings.get("certificate"):  # only nodes that run need groups that are kept
+        loop.start()
     application: Application = Repeatable(DomainDispatcherApplication(create_backend_app))
     if settings.get("certificate"):  # served as AWS is
         application = Authorizer(application)

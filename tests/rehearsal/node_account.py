@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from infra.flow_logs import flow_log_policy, flow_log_trust
 from infra.key_policies import auto_scaling_role, data_key_policy, signing_key_policy
 from infra.policies import Document, allow, document, text
 from infra.rehearsal.authority import Authority
-from infra.rehearsal.emulator import ACCOUNT, Emulator, Place, start_emulator
+from infra.rehearsal.emulator import ACCOUNT, KEY, Emulator, Place, start_emulator
 from infra.role_policies import NODE_MANAGED_POLICY, Places, node_trust, serve_policy, train_policy
 from infra.source import source
 
@@ -46,9 +46,16 @@ class Node:
     """Where it calls."""
     keys: dict[str, Any]
     """Its credentials, as STS gives them."""
+    made: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Its clients: to make one takes longer than a call."""
 
     def client(self, service: str, *, endpoint: str = "") -> Any:
         """Return a client with the node's credentials."""
+        if (service, endpoint) not in self.made:
+            self.made[service, endpoint] = self._client(service, endpoint)
+        return self.made[service, endpoint]
+
+    def _client(self, service: str, endpoint: str) -> Any:
         return _session().create_client(
             service,
             region_name=REGION,
@@ -60,27 +67,27 @@ class Node:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
-    @cached_property
+    @property
     def s3(self) -> Any:
         """S3."""
         return self.client("s3")
 
-    @cached_property
+    @property
     def kms(self) -> Any:
         """KMS."""
         return self.client("kms")
 
-    @cached_property
+    @property
     def autoscaling(self) -> Any:
         """Auto Scaling."""
         return self.client("autoscaling")
 
-    @cached_property
+    @property
     def elbv2(self) -> Any:
         """The load balancer."""
         return self.client("elbv2")
 
-    @cached_property
+    @property
     def logs(self) -> Any:
         """CloudWatch Logs."""
         return self.client("logs")
@@ -92,6 +99,8 @@ class Account:
 
     emulator: Emulator
     """The emulated AWS."""
+    operator: Node
+    """Who deployed it, from somewhere else."""
     places: Places
     """The names and ARNs in the policies."""
     documents: dict[str, Document]
@@ -109,9 +118,8 @@ class Account:
 
     def node(self, role: str, session: str, **more: Any) -> Node:
         """Return a node whose credentials are those that EC2 would give it."""
-        sts = self.emulator.client("sts", REGION)
         arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
-        taken = sts.assume_role(RoleArn=arn, RoleSessionName=session, **more)
+        taken = self.operator.client("sts").assume_role(RoleArn=arn, RoleSessionName=session, **more)
         return Node(self.emulator, taken["Credentials"])
 
 
@@ -145,11 +153,11 @@ def _session(made: list[Any] = []) -> Any:  # noqa: B006 - one for all: it keeps
 
 
 def _deploy(emulator: Emulator) -> Account:
-    def client(service: str) -> Any:
-        return emulator.client(service, REGION)
-
+    keys = {"AccessKeyId": KEY, "SecretAccessKey": KEY, "SessionToken": None}
+    operator = Node(emulator, keys)
+    client = operator.client
     hidden = _network(client("ec2"))
-    keys = {
+    kept = {
         "data": _key(client("kms"), data_key_policy(ACCOUNT, REGION, auto_scaling_role(ACCOUNT))),
         "signing": _key(
             client("kms"), signing_key_policy(ACCOUNT), KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256"
@@ -168,8 +176,8 @@ def _deploy(emulator: Emulator) -> Account:
         data="arn:aws:s3:::data",
         work="arn:aws:s3:::work",
         models="arn:aws:s3:::models",
-        data_key=keys["data"],
-        signing_key=keys["signing"],
+        data_key=kept["data"],
+        signing_key=kept["signing"],
         model_name="digits",
         train_group="train",
         serve_group="serve",
@@ -183,9 +191,9 @@ def _deploy(emulator: Emulator) -> Account:
         "role-train-source": train_policy(replace(places, source=SOURCE)),
         "role-serve": serve_policy(places),
         "role-flow-logs": flow_log_policy(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:flow"),
-        "bucket-data": private_bucket("arn:aws:s3:::data", keys["data"]),
-        "bucket-work": private_bucket("arn:aws:s3:::work", keys["data"]),
-        "bucket-models": models_bucket("arn:aws:s3:::models", keys["data"]),
+        "bucket-data": private_bucket("arn:aws:s3:::data", kept["data"]),
+        "bucket-work": private_bucket("arn:aws:s3:::work", kept["data"]),
+        "bucket-models": models_bucket("arn:aws:s3:::models", kept["data"]),
         "bucket-logs": logs_bucket("arn:aws:s3:::logs", ACCOUNT, REGION, ["arn:aws:s3:::data"]),
         "key-data": data_key_policy(ACCOUNT, REGION, auto_scaling_role(ACCOUNT)),
         "key-signing": signing_key_policy(ACCOUNT),
@@ -194,7 +202,7 @@ def _deploy(emulator: Emulator) -> Account:
         "endpoint-s3": s3_endpoint(ACCOUNT, REGION, SOURCE),
         **{f"endpoint-{service}": interface_endpoint(service, ACCOUNT) for service in CALLS},
     }
-    _buckets(client("s3"), documents, keys["data"])
+    _buckets(client("s3"), documents, kept["data"])
     for name in ("role-train", "role-train-source", "role-serve"):
         _role(client("iam"), name, documents["trust-nodes"], documents[name], NODE_MANAGED_POLICY)
     _role(client("iam"), "role-flow-logs", documents["trust-flow-logs"], documents["role-flow-logs"])
@@ -218,10 +226,11 @@ def _deploy(emulator: Emulator) -> Account:
     }
     return Account(
         emulator=emulator,
+        operator=operator,
         places=places,
         documents=documents,
         machines=machines,
-        hidden={**hidden, "other-key": keys["other"], "other-node": groups["other"]},
+        hidden={**hidden, "other-key": kept["other"], "other-node": groups["other"]},
     )
 
 

@@ -54,7 +54,7 @@ def test_a_statement(account: Account, role: str, sid: str) -> None:
 @pytest.mark.parametrize("role", sorted({role for role, _ in ROWS}))
 def test_no_statement_is_idle(account: Account, role: str) -> None:
     """Without its statement, each row's first call is refused: no other statement lets it through."""
-    iam = account.emulator.client("iam", "eu-central-1")
+    iam = account.operator.client("iam")
     whole = account.documents[role]
     node = account.nodes[role]
     try:
