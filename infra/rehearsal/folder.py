@@ -20,6 +20,11 @@ from infra.cli.errors import InputError
 
 PREFIX = "skylift-"
 """Begins the name of the short folder: the next rehearsal removes such a one only."""
+FILES = (
+    *("events.jsonl", "plan.json", "world.json", "result.json", "report.html", "world.log"),
+    *("starter.json", "token", "example-request"),
+)
+"""What a rehearsal writes, beside its two folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +46,13 @@ class Folder:
 
     @property
     def facts(self) -> Path:
-        """What others must know of the one that is up, JSON: its process, its short folder, how it is called."""
+        """What others must know of the one that is up, JSON: its short folder, how it is called. The world writes it."""
         return self.path / "world.json"
+
+    @property
+    def starter(self) -> Path:
+        """The process that started the world and lives as long as it does, JSON."""
+        return self.path / "starter.json"
 
     @property
     def result(self) -> Path:
@@ -161,8 +171,8 @@ def clear(folder: Folder) -> bool:
     short = str(before.get("short", ""))
     if Path(short).name.startswith(PREFIX):
         _remove(Path(short))
-    for one in (folder.events, folder.plan, folder.facts, folder.result, folder.report, folder.log):
-        one.unlink(missing_ok=True)
+    for one in FILES:
+        (folder.path / one).unlink(missing_ok=True)
     for one in (folder.nodes, folder.inner):
         _remove(one)
     return bool(before) and not before.get("over", False)
