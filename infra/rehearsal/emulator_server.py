@@ -20,8 +20,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.rehearsal import patches
-from infra.rehearsal.control import Application, Control
+from infra.rehearsal.control import CONTROLS, Application, Control
 from infra.rehearsal.interference import RULES, Interference
+from infra.rehearsal.scaling import calls, controls, loop
 
 MARK = "HTTP_X_SKYLIFT_TOKEN"
 FRESH = "fresh-"
@@ -80,6 +81,10 @@ def main() -> None:
     """Serve until the input closes."""
     settings = json.loads(_first_line())
     patches.apply()
+    calls.add()
+    CONTROLS.update(controls.CONTROLS)  # here alone: who asks need not load moto
+    if settings.get("certificate"):  # only nodes that run need groups that are kept
+        loop.start()
     application: Application = Repeatable(DomainDispatcherApplication(create_backend_app))
     application = Interference(application, RULES)
     application = Control(application, settings["token"])
