@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli.errors import RunFailedError
 from infra.rehearsal import addresses
+from infra.rehearsal.emulator import EmulatorError
 from infra.rehearsal.faults import deploying, undisturbed
 from infra.rehearsal.faults.fault import Fault, NotRecoveredError, Row, Stage
 from infra.rehearsal.faults.fleet import MORE, NODES, Fleet
@@ -20,7 +21,6 @@ from infra.rehearsal.faults.load import Door, Load, questions
 from infra.rehearsal.faults.registry import chosen
 from infra.rehearsal.faults.releases import forge_of
 from infra.rehearsal.faults.scene import Scene
-from infra.rehearsal.machines.machine import MachineError
 
 if TYPE_CHECKING:
     from infra.rehearsal.world import World
@@ -35,7 +35,7 @@ TRAINING = ("train.keep_checkpoints=4", "train.hang_seconds=20", f"train.checkpo
 COMPRESSION = ("compress.prune=", "compress.quantize=false", "compress.distill=false", "compress.rounds=0")
 """The uncompressed network is released: faults are about other things."""
 FAILURES = (
-    *(NotRecoveredError, RunFailedError, MachineError, LookupError),
+    *(NotRecoveredError, RunFailedError, EmulatorError, LookupError),
     *(BotoCoreError, ClientError, OSError, subprocess.SubprocessError),
 )
 """What a fault ends by whose world does not do what it shall."""
