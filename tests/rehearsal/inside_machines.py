@@ -83,6 +83,9 @@ def test_it_may_do_what_its_role_may(world: SmallWorld) -> None:
         f'-H "x-amz-security-token: {keys["Token"]}" --aws-sigv4 aws:amz:eu-central-1:'
     )
     assert "ListAllMyBucketsResult" in shell(node, f'{signed}s3 "$AWS_ENDPOINT_URL/"')
+    assert "UnauthorizedOperation" in shell(
+        node, f'{signed}ec2 "$AWS_ENDPOINT_URL/" -d Action=DescribeVpcs -d Version=2016-11-15'
+    )
 
 
 def test_keys_that_have_ended_and_a_service_that_is_silent(world: SmallWorld) -> None:
