@@ -13,7 +13,7 @@ from pulumi import automation
 from rich.console import Console
 
 from infra.rehearsal.engine import require_engine
-from tests.engine.deployment import deploy
+from infra.rehearsal.stack import deploy
 from tests.preview_provider import serving
 from tests.stacks import answers, stack_file
 

@@ -239,13 +239,3 @@ def test_a_language_model_of_a_book(tmp_path: Path) -> None:
     result = checked(pipeline(tmp_path / "out", *words))
     assert result["train"]["metric_name"] == "bits_per_byte"
     assert result["serving"]["accuracy"] is None
-
-
-@pytest.mark.timeout(300)
-def test_the_readmes_own_model_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe and the network that the README shows, copied word for word, train, are released and serve."""
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (tmp_path / "mine.py").write_text(readme.partition("```python\n")[2].partition("```")[0])
-    monkeypatch.chdir(tmp_path)
-    result = checked(pipeline(tmp_path / "out", "--recipe", "mine.py:recipe", "--data", "digits", *QUICK))
-    assert result["serving"]["accuracy"] >= 0.85

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.cli import processes, releases, stages
+from infra.cli import processes, rehearse_command, releases, stages
 from infra.cli.cloud import data_place
 from infra.cli.cost_command import cost
 from infra.cli.errors import InputError, RunFailedError, StageFailedError
@@ -202,6 +202,7 @@ def serve(
 app.command()(predict)
 app.command()(cost)
 app.command()(wheels)
+app.add_typer(rehearse_command.app, name="rehearse")
 
 
 def main() -> None:

@@ -19,11 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from infra.cli import processes, stages
 from infra.cli.errors import RunFailedError, StageFailedError
 from infra.cli.haproxy import require_haproxy
-from infra.cli.inference import Request, send_all
+from infra.cli.held_out import read_held_out
+from infra.cli.inference import send_all
 from infra.cli.layout import Layout
 from infra.cli.settings import split_settings
 from infra.cli.sources import parse_data
-from infra.cli.summary import Expected, pipeline_result, serving_figures
+from infra.cli.summary import pipeline_result, serving_figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,20 +164,16 @@ def serve_held_out(
     story: Story, options: PipelineOptions, node: dict[str, Any], offline: Path
 ) -> dict[str, Any]:
     """Send the whole held-out set to the node and return the figures."""
-    lines = [json.loads(line) for line in offline.read_text().splitlines()]
-    requests = [Request(body=base64.b64decode(x["body"]), content_type=x["content_type"]) for x in lines]
-    expected = [Expected(answer=x["answer"], truth=x["truth"]) for x in lines]
-    if not requests:
-        raise RunFailedError("the held-out set is empty: nothing was served")
+    held_out = read_held_out(offline)
     columns = (TextColumn("requests"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=story.console) as progress:
-        bar = progress.add_task("requests", total=len(requests))
+        bar = progress.add_task("requests", total=len(held_out.requests))
         begun = time.monotonic()
         answers = send_all(
             f"{node['url']}/predictions/{node['name']}",
-            requests,
+            held_out.requests,
             ca=Path(node["ca"]),
             concurrency=options.concurrency,
             answered=lambda: progress.advance(bar),
         )
-    return serving_figures(answers, expected, time.monotonic() - begun, node["workers"])
+    return serving_figures(answers, held_out.expected, time.monotonic() - begun, node["workers"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,12 +19,15 @@ ROOT = Path(__file__).parents[2]
 """The repository."""
 
 
-def stack_settings(stack: str, root: Path = ROOT) -> Settings:
+def stack_settings(
+    stack: str, root: Path = ROOT, *, changed: Mapping[str, object] = MappingProxyType({})
+) -> Settings:
     """Return a stack's settings.
 
     Args:
         stack: its name, as in `Pulumi.<stack>.yaml`.
         root: folder of Pulumi.yaml.
+        changed: settings beside those of its file, or instead of them, by full key.
 
     Raises:
         InputError: no such stack, or a setting that the preview would refuse too.
@@ -41,7 +45,8 @@ def stack_settings(stack: str, root: Path = ROOT) -> Settings:
         )
     name = str(project["name"])
     values = {key: text(one.get("default")) for key, one in project["config"].items() if "default" in one}
-    given = {key if ":" in key else f"{name}:{key}": text(one) for key, one in _read(path)["config"].items()}
+    written = {**_read(path)["config"], **changed}
+    given = {key if ":" in key else f"{name}:{key}": text(one) for key, one in written.items()}
     try:
         refuse_unknown(name, given)
         own = {key.removeprefix(f"{name}:"): one for key, one in given.items() if key.startswith(f"{name}:")}

@@ -1,4 +1,4 @@
-"""Where things are in the rehearsal's own network. All but the nodes' are on its loopback, reached through the bridge."""
+"""Where things are in the rehearsal's own network. All but the nodes' are on its loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The emulator's own process: serves moto on a free port, prints the port, ends when its input closes.
+"""The emulator's own process: serves moto, prints its ports, ends when its input closes.
+
+The first line of the input says where to serve and how. With a certificate it is HTTPS, as AWS is.
 
 A creation that carries a mark is answered a second time as it was the first: AWS has client tokens for some calls,
 the emulator for all, so that an `up` that was killed meets what it had asked for.
@@ -6,21 +8,26 @@ the emulator for all, so that an `up` that was killed meets what it had asked fo
 
 from __future__ import annotations
 
+import json
 import os
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.rehearsal import patches
+from infra.rehearsal.authorizer.layer import Authorizer
+from infra.rehearsal.control import CONTROLS, Application, Control
+from infra.rehearsal.interference import RULES, Interference
+from infra.rehearsal.scaling import calls, controls, loop
 
 MARK = "HTTP_X_SKYLIFT_TOKEN"
 FRESH = "fresh-"
 """Begins a mark whose first answer is of something that is gone: it is asked for again."""
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Repeatable:
@@ -63,15 +70,57 @@ class Repeatable:
         return said[0], said[1], body
 
 
+class Handshakes(ssl.SSLContext):
+    """Leaves the handshake to the thread that serves the connection: a silent client must not hold up all others."""
+
+    def wrap_socket(self, *arguments: Any, **more: Any) -> ssl.SSLSocket:  # noqa: ANN401 - ssl's
+        """Wrap a socket that listens, or one that it accepted."""
+        return super().wrap_socket(*arguments, **{**more, "do_handshake_on_connect": False})
+
+
 def main() -> None:
     """Serve until the input closes."""
+    settings = json.loads(_first_line())
     patches.apply()
-    application = Repeatable(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
+    calls.add()
+    CONTROLS.update(controls.CONTROLS)
+    if settings.get("certificate"):  # only nodes that run need groups that are kept
+        loop.start()
+    application: Application = Repeatable(DomainDispatcherApplication(create_backend_app))
+    if settings.get("certificate"):  # served as AWS is
+        application = Authorizer(application)
+    application = Interference(application, RULES)
+    application = Control(application, settings["token"])
+    server = _server(application, settings["address"], settings["port"], settings.get("certificate"))
+    ports = [server.port]
+    if settings.get("plain") is not None:
+        plain = _server(application, settings["address"], settings["plain"], None)
+        threading.Thread(target=plain.serve_forever, daemon=True).start()
+        ports.append(plain.port)
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
-    sys.stdout.write(f"{server.server_address[1]}\n")
+    sys.stdout.write(f"{' '.join(str(port) for port in ports)}\n")
     sys.stdout.flush()
     server.serve_forever()
+
+
+def _server(
+    application: Application, address: str, port: int, certificate: tuple[str, str] | None
+) -> BaseWSGIServer:
+    context = None
+    if certificate:
+        context = Handshakes(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+    return make_server(
+        address, port, application, threaded=True, request_handler=MotoRequestHandler, ssl_context=context
+    )
+
+
+def _first_line() -> bytes:
+    """Read a line and no byte more: what comes after it is its end."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += os.read(sys.stdin.fileno(), 1) or b"{}\n"
+    return line
 
 
 def _end_with_the_starter() -> None:

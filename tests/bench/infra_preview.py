@@ -23,8 +23,8 @@ from typing import Any
 import psutil
 
 from infra.program import program
+from infra.rehearsal.stack import deploy
 from tests.engine.cloud import start_cloud
-from tests.engine.deployment import deploy
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("empty", "empty, with the SDK's packages", "prod")

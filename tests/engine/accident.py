@@ -11,8 +11,8 @@ import psutil
 import pulumi.automation as auto
 from pulumi.automation.events import EngineEvent
 
-from tests.engine.deployment import Deployment
-from tests.engine.inventory import Client
+from infra.rehearsal.inventory import Client
+from infra.rehearsal.stack import Deployment
 
 
 def kill_half_way(deployment: Deployment, after: int) -> int:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from rich.console import Console
 
 from infra.rehearsal.emulator import PLUGIN, Emulator, start_emulator
 from infra.rehearsal.engine import require_engine
-from infra.rehearsal.provider.recorded import Records
-from tests.engine.inventory import inventory
+from infra.rehearsal.inventory import inventory_of
+from infra.rehearsal.stack import engine_environment
 
 SERVICES = (
     *("acm", "autoscaling", "backup", "budgets", "cloudwatch", "ec2", "elbv2", "iam", "kms", "logs"),
@@ -62,24 +62,15 @@ class Cloud:
 
     def inventory(self, region: str = "eu-central-1") -> dict[str, set[str]]:
         """Return what the account has in a region, with what the stand-in only records."""
-        found = inventory(partial(self.client, region=region))
-        recorded = Records(self.emulator.records).identities()
-        return {**found, **({"recorded": recorded} if recorded else {})}
+        return inventory_of(self.emulator, region)
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the engine's environment, with all that the engine keeps in a folder."""
-        (folder / "state").mkdir(parents=True, exist_ok=True)
-        real = has_real_plugin()
-        path = [str(engine_folder()), *([] if real else [str(PLUGIN)]), os.environ["PATH"]]
-        return {
-            **self.emulator.environment(),
-            "PATH": os.pathsep.join(path),
-            "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
-            "PULUMI_CONFIG_PASSPHRASE": "of a test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            # The real plugin lies in the user's own Pulumi home; without it nothing of the user's is touched.
-            **({} if real else {"PULUMI_HOME": str(folder / "home")}),
-        }
+        environment = engine_environment(self.emulator, engine_folder() / "pulumi", folder)
+        if has_real_plugin():  # it lies in the user's own Pulumi home
+            del environment["PULUMI_HOME"]
+            environment["PATH"] = environment["PATH"].replace(f"{PLUGIN}{os.pathsep}", "")
+        return environment
 
     def settings(self) -> dict[str, object]:
         """Return what the stack's file needs beside the example's."""

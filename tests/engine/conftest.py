@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.rehearsal.stack import Deployment, deploy
 from tests.engine.cloud import Cloud, start_cloud
-from tests.engine.deployment import Deployment, deploy
 
 
 @contextmanager

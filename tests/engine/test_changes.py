@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.engine.deployment import Deployment
+from infra.rehearsal.stack import Deployment
 
 TRAIN = {
     "access-train-policy",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from infra.rehearsal.stack import Deployment
 from tests.engine.accident import DRIFTS
 from tests.engine.cloud import Cloud
-from tests.engine.deployment import Deployment
 
 
 def test_drift_is_found_and_repaired(cloud: Cloud, dev: Deployment) -> None:

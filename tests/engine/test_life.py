@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infra.rehearsal.stack import Deployment
 from tests.engine.accident import kill_half_way
 from tests.engine.cloud import start_cloud
 from tests.engine.conftest import deployable
-from tests.engine.deployment import Deployment
 from tests.stacks import recorded
 
 HALF_WAY = 60

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from infra.cli.errors import InputError
-from tests.engine.deployment import Deployment
+from infra.rehearsal.stack import Deployment
 from tests.policy_engine import PACK, NoPackError, prepare
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra import program
-from tests.engine.deployment import ROOT, Deployment
+from infra.rehearsal.stack import ROOT, Deployment
 
 PACKED = ("model_code", "serve_config", "infra", "pyproject.toml", "uv.lock")
 """What code bundles are made of."""

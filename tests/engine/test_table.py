@@ -11,8 +11,8 @@ import pulumi_aws.sqs as sqs
 import pytest
 
 from infra.rehearsal.provider.table import TABLE
+from infra.rehearsal.stack import Deployment, deploy
 from tests.engine.cloud import Cloud, has_real_plugin
-from tests.engine.deployment import Deployment, deploy
 from tests.stacks import STACKS, recorded
 
 WORDS = ("emulated", "patched", "recorded")

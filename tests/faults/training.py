@@ -138,25 +138,31 @@ def _seen(folder: Path, code: object) -> Seen:
 
 
 FAULTS = (
-    Fault(name="SIGKILL of one rank", promise=PROMISE, inject=one_rank_killed, times=5),
-    Fault(name="SIGKILL of all ranks", promise=PROMISE, inject=all_ranks_killed, times=5),
+    Fault(name="SIGKILL of one rank", promise=PROMISE, inject=one_rank_killed, times=5, quick=False),
+    Fault(name="SIGKILL of all ranks", promise=PROMISE, inject=all_ranks_killed, times=5, quick=False),
     Fault(
         name="SIGKILL of torchrun", promise=f"no rank lives on; {PROMISE}", inject=torchrun_killed, times=5
     ),
     Fault(
-        name="SIGTERM of one rank", promise=f"no step is lost; {PROMISE}", inject=rank_asked_to_stop, times=5
+        name="SIGTERM of one rank",
+        promise=f"no step is lost; {PROMISE}",
+        inject=rank_asked_to_stop,
+        times=5,
+        quick=False,
     ),
     Fault(
         name="torn upload of a checkpoint",
         promise=f"passed over, said why; {PROMISE}",
         inject=upload_torn,
         times=3,
+        quick=False,
     ),
     Fault(
         name="flipped byte in a checkpoint",
         promise=f"passed over, said why; {PROMISE}",
         inject=byte_flipped,
         times=3,
+        quick=False,
     ),
     Fault(
         name="disk full while saving",
@@ -170,5 +176,6 @@ FAULTS = (
         promise="same samples, none lost, none twice; weights equal up to rounding",
         inject=another_number_of_ranks,
         times=1,
+        quick=False,
     ),
 )

@@ -17,7 +17,7 @@ import psutil
 from tests import small_data
 from tests.runs import mlp_recipe, result_of, torchrun
 
-STEPS, EVERY, KEPT = 1500, 50, 4
+STEPS, EVERY, KEPT = 800, 40, 4
 PATIENCE = 240.0
 """Seconds to wait for a state: other tests run beside this one."""
 
@@ -27,7 +27,7 @@ def words() -> tuple[str, ...]:
     """Return what the trainings are started with."""
     folder = Path(tempfile.mkdtemp(prefix="skylift-trainings-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    settings = {"steps": STEPS, "checkpoint_every": EVERY, "evaluate_every": 500, "keep_checkpoints": KEPT}
+    settings = {"steps": STEPS, "checkpoint_every": EVERY, "evaluate_every": 400, "keep_checkpoints": KEPT}
     data = small_data.digits(folder / "data")
     return (
         *("--recipe", mlp_recipe(folder), "--data", data),

@@ -1,10 +1,11 @@
 """One stack on the real engine: the repository's program, run by the Automation API against an endpoint of AWS's API.
 
-Everything of Pulumi's (state, its home, the copied settings) lies in one folder of the test's.
+Everything of Pulumi's (state, its home, the copied settings) lies in one folder.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 import pulumi.automation as auto
 import yaml
 from pulumi.automation.events import EngineEvent, OpType
+
+from infra.rehearsal.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
 PROJECT_ONLY = ("main", "stackConfigDir", "runtime", "template")
@@ -119,6 +122,26 @@ class Deployment:
             file.write_text(before)
 
 
+def engine_environment(emulator: Emulator, engine: Path, folder: Path) -> dict[str, str]:
+    """Return the engine's environment: it deploys to the emulated AWS by the stand-in for AWS's plugin.
+
+    Args:
+        emulator: where to.
+        engine: the Pulumi CLI.
+        folder: for all that the engine keeps: nothing of the user's is touched.
+    """
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    emulated = emulator.environment()
+    return {
+        **emulated,
+        "PATH": f"{engine.parent}{os.pathsep}{emulated['PATH']}",
+        "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "not kept from anybody",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_HOME": str(folder / "home"),
+    }
+
+
 def deploy(
     name: str,
     folder: Path,
@@ -130,10 +153,10 @@ def deploy(
     """Return a stack of the repository's settings that is not up yet.
 
     Args:
-        name: `dev` or `prod`, whose settings are copied.
+        name: of the example stack whose settings are copied, as `dev`.
         folder: an empty folder.
-        environment: of the engine, with backend, passphrase and PATH.
-        settings: beside the copied ones, by full key.
+        environment: of the engine, see `engine_environment`.
+        settings: beside the copied ones, or instead of them, by full key.
         program: what describes it.
     """
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
+
+from infra.rehearsal.emulator import Emulator
+from infra.rehearsal.provider.properties import Value
+from infra.rehearsal.provider.recorded import Records
 
 Client = Callable[[str], Any]
 """Service name -> boto3 client."""
+
+
+def inventory_of(emulator: Emulator, region: str = "eu-central-1") -> dict[str, set[str]]:
+    """Return what an emulated account has in a region, with what the stand-in for the plugin only records."""
+    recorded = Records(emulator.records).identities()
+    found = inventory(partial(emulator.client, region=region))
+    return {**found, **({"recorded": recorded} if recorded else {})}
 
 
 def inventory(client: Client) -> dict[str, set[str]]:
@@ -25,7 +37,7 @@ def inventory(client: Client) -> dict[str, set[str]]:
     return {kind: set(names) for kind, names in found.items() if names}
 
 
-def _network(ec2: Any) -> dict[str, list[str]]:
+def _network(ec2: Value) -> dict[str, list[str]]:
     def ids(operation: str, what: str, key: str) -> list[str]:
         return [one[key] for page in ec2.get_paginator(operation).paginate() for one in page[what]]
 

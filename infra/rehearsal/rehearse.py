@@ -1,0 +1,155 @@
+"""The rehearsal, step by step, as one would tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from infra.cli.errors import RunFailedError
+from infra.rehearsal import asking, sources, training
+from infra.rehearsal.asking import Asked
+from infra.rehearsal.faults import trials
+from infra.rehearsal.faults.fault import Row
+from infra.rehearsal.inventory import inventory_of
+from infra.rehearsal.plan import REGION
+from infra.rehearsal.stages import stage
+from infra.rehearsal.watch import Watch
+from infra.rehearsal.world import World
+
+FORBIDDEN = 401
+"""What a client without a token gets."""
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """What was seen; what the rehearsal did not come to is None or empty."""
+
+    before: dict[str, set[str]] = field(default_factory=dict)
+    """What the account had when it was new: AWS's own."""
+    made: dict[str, str] = field(default_factory=dict)
+    """Logical name -> type of all that `up` made."""
+    trainers: int = 0
+    """Nodes that trained together at the end."""
+    asked: Asked | None = None
+    """What clients got."""
+    tokenless: int = 0
+    """Status that a client without a token got."""
+    changes: dict[str, set[str]] | None = None
+    """What another `up` would have changed when all was done; None: it was not tried."""
+    denials: list[dict[str, Any]] = field(default_factory=list)
+    """What the nodes' policies refused them."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """Calls of the AWS API, counted."""
+    faults: list[Row] = field(default_factory=list)
+    """What was done wrong on purpose, and what became of it."""
+    left: dict[str, set[str]] | None = None
+    """What the account still had after `destroy`; None: it is kept."""
+
+
+def rehearse(world: World, findings: Findings) -> None:
+    """Do the whole job, from an empty account to answers; what is seen on the way is written into the findings.
+
+    Raises:
+        RunFailedError: it went wrong; the message says what.
+    """
+    findings.before = inventory_of(world.emulator, REGION)
+    story, plan = world.story, world.plan
+    with stage(story, "up"):
+        findings.faults += trials.run(plan.faults, "up", world)
+        findings.made = world.stack.up().types
+        world.outputs = world.stack.outputs()
+    with _watched(world), ThreadPoolExecutor(1, "offline") as aside:
+        with stage(story, "boot"):
+            shards = training.await_stage(world, "training")["shards"]
+        with stage(story, "training"):
+            findings.faults += trials.run(plan.faults, "training", world)
+            training.await_stage(world, "trained")
+            findings.trainers = training.trainers(world)
+        with stage(story, "compress"):
+            training.await_stage(world, "compressed")
+        with stage(story, "publish"):
+            training.await_stage(world, "released")
+        held_out = aside.submit(asking.predict_offline, world, shards)  # it takes as long as nodes boot
+        with stage(story, "serve"):
+            training.await_serving(world, world.settings.serve_min_nodes)
+        with stage(story, "requests"):
+            findings.tokenless = asking.ask_without_token(world, held_out.result())
+            findings.asked = asking.ask(world, held_out.result())
+        findings.faults += trials.run(plan.faults, "serving", world)
+        training.await_stand_down(world)
+    with stage(story, "again"):
+        findings.changes = world.stack.up(refresh=True).changes()
+
+
+@contextmanager
+def _watched(world: World) -> Iterator[None]:
+    watch = Watch(
+        world.emulator,
+        world.story,
+        world.outputs,
+        region=REGION,
+        stats=lambda: asdict(world.balancer.stats()),
+    )
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+
+
+def take_down(world: World, findings: Findings) -> None:
+    """Destroy everything, and look by AWS's own lists whether anything is left."""
+    findings.denials = world.emulator.ask("denials")
+    findings.calls = world.emulator.ask("calls")
+    with stage(world.story, "destroy"):
+        world.stack.destroy()
+        sources.take_away(world.emulator, world.plan)
+        after = inventory_of(world.emulator, REGION)
+        left = {kind: names - findings.before.get(kind, set()) for kind, names in after.items()}
+        findings.left = {kind: names for kind, names in left.items() if names}
+
+
+def shortcomings(findings: Findings, nodes: int) -> list[str]:
+    """Return what did not hold, one line each. Pure.
+
+    Args:
+        findings: of a rehearsal that went through.
+        nodes: that were to train together.
+    """
+    found = []
+    if findings.trainers != nodes:
+        found.append(f"{nodes} nodes were to train together, {findings.trainers} did")
+    if findings.asked:
+        figures = findings.asked.figures
+        if figures["agreeing"] != figures["requests"]:
+            found.append(
+                f"{figures['agreeing']} of {figures['requests']} answers agree with the release's own, "
+                f"{figures['failed']} requests failed"
+            )
+    if findings.tokenless != FORBIDDEN:
+        found.append(f"a client without a token must get {FORBIDDEN}, it got {findings.tokenless}")
+    if findings.changes:
+        changed = [f"{what} {name}" for what, names in findings.changes.items() for name in sorted(names)]
+        found.append(f"another `pulumi up` would change something: {', '.join(changed)}")
+    found += trials.broken(findings.faults)
+    if findings.denials:
+        found.append(
+            f"the nodes' policies refused {len(findings.denials)} calls, the first: {findings.denials[0]}"
+        )
+    if findings.left:
+        left = [f"{kind} {name}" for kind, names in findings.left.items() for name in sorted(names)]
+        found.append(f"`destroy` left something: {', '.join(left)}")
+    return found
+
+
+def require_success(findings: Findings, nodes: int) -> None:
+    """Raise where something did not hold.
+
+    Raises:
+        RunFailedError: all of it, in one line.
+    """
+    if found := shortcomings(findings, nodes):
+        raise RunFailedError("; ".join(found))

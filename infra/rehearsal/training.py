@@ -1,0 +1,82 @@
+"""What the nodes do by themselves, seen from outside: how far the run has come, and whether its release is served."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.cli.errors import RunFailedError
+from infra.rehearsal.plan import REGION
+from infra.rehearsal.stages import awaited
+from infra.rehearsal.world import World
+
+ORDER = ("prepare", "training", "trained", "compressed", "released", "done")
+"""How a run goes on; `state.json` says where it is. `refused` and `failed` end it at any point."""
+
+
+def await_stage(world: World, wanted: str) -> dict[str, Any]:
+    """Return what `state.json` says once the run has come to a stage, or further.
+
+    Raises:
+        RunFailedError: the run has failed, the gate has refused it, or nothing happens any more.
+    """
+
+    def look() -> dict[str, Any] | None:
+        state = run_file(world, "state.json")
+        if state is None:
+            return None
+        if state["stage"] not in ORDER:
+            raise RunFailedError(f"run {world.outputs['runId']} is {state['stage']}: {state['reason']}")
+        return state if ORDER.index(state["stage"]) >= ORDER.index(wanted) else None
+
+    return awaited(world.story, f"the run's stage `{wanted}`", look)
+
+
+def run_file(world: World, name: str) -> dict[str, Any] | None:
+    """Return a JSON file of the run's folder; None: it is not there yet."""
+    s3 = world.emulator.client("s3", REGION)
+    bucket = world.outputs["workUri"].removeprefix("s3://")
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=f"runs/{world.outputs['runId']}/{name}")
+    except s3.exceptions.NoSuchKey:
+        return None
+    found: dict[str, Any] = json.loads(answer["Body"].read())
+    return found
+
+
+def await_serving(world: World, nodes: int) -> None:
+    """Return when so many nodes are healthy behind the load balancer.
+
+    Raises:
+        RunFailedError: nothing happens any more.
+    """
+    balancing = world.emulator.client("elbv2", REGION)
+    (group,) = balancing.describe_target_groups()["TargetGroups"]
+
+    def look() -> bool | None:
+        told = balancing.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+        states = [one["TargetHealth"]["State"] for one in told["TargetHealthDescriptions"]]
+        return states.count("healthy") >= nodes or None
+
+    awaited(world.story, f"{nodes} healthy serving nodes", look)
+
+
+def await_stand_down(world: World) -> None:
+    """Return when the training group has no instance any more: its leader sets it to zero.
+
+    Raises:
+        RunFailedError: nothing happens any more.
+    """
+    scaling = world.emulator.client("autoscaling", REGION)
+
+    def look() -> bool | None:
+        asked = {"AutoScalingGroupNames": [world.outputs["trainGroup"]]}
+        (group,) = scaling.describe_auto_scaling_groups(**asked)["AutoScalingGroups"]
+        return (group["DesiredCapacity"] == 0 and not group["Instances"]) or None
+
+    awaited(world.story, "the training group's end", look)
+
+
+def trainers(world: World) -> int:
+    """Return how many nodes train together, as `members.json` says."""
+    return int((run_file(world, "members.json") or {}).get("active", 0))
