@@ -16,6 +16,7 @@ from model_code import lookout as lookout_room
 from model_code import roster as roster_room
 from model_code import store
 from model_code.lookout import JITTER, Lookout, Wishes
+from model_code.membership import decoded
 from model_code.roster import Roster
 from model_code.scaling_group import Clients, ScalingGroup
 from tests.bench.fleet_aws import Bill, Bucket, Group
@@ -72,7 +73,7 @@ class Nodes:
 
     def vanish(self, number: int) -> None:
         """Let the first so many of the line vanish: AWS does not know them any more."""
-        members = next(iter(self.lookouts.values())).members.members
+        members = next(iter(self.lookouts.values())).members.members if number else ()
         for one in members[:number]:
             self.group.ids.remove(one.id)
             self._forget(one.id)
@@ -130,7 +131,7 @@ def simulated(count: int, seed: int = 0) -> Iterator[Nodes]:
         patch.object(lookout_room, "time", time),
         patch.object(roster_room, "time", time, create=True),
         # A thousand nodes read the same list on machines of their own; here one reading will do.
-        patch.object(roster_room, "decoded", lru_cache(maxsize=8)(roster_room.decoded)),
+        patch.object(roster_room, "decoded", lru_cache(maxsize=8)(decoded)),
     ):
         try:
             yield nodes
@@ -142,14 +143,14 @@ def measure_training(count: int) -> dict[str, float]:
     """Return calls and seconds of a group's life: boot, steady state, the leader's loss, the end."""
     found: dict[str, float] = {"nodes": count}
     with simulated(count) as nodes:
-        for name, begin, training, seconds in (
-            ("boot", lambda: None, True, 0.0),
-            ("steady", lambda: None, False, STEADY_SECONDS),
-            ("leader_lost", lambda: nodes.vanish(1), False, 0.0),
-            ("third_lost", lambda: nodes.vanish(count // 3), False, 0.0),
+        for name, lost, training, seconds in (
+            ("boot", 0, True, 0.0),
+            ("steady", 0, False, STEADY_SECONDS),
+            ("leader_lost", 1, False, 0.0),
+            ("third_lost", count // 3, False, 0.0),
         ):
             nodes.bill.clear()
-            begin()
+            nodes.vanish(lost)
             found[f"{name}_seconds"] = nodes.until_agreed(training)
             nodes.clock.run(seconds)
             found |= _costs(name, nodes.bill)
