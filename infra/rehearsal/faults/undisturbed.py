@@ -14,6 +14,8 @@ from typing import Any
 from infra.rehearsal.faults.fault import NotRecoveredError, Row
 
 ROOT = Path(__file__).parents[3]
+NAME = "undisturbed"
+PROMISE = "final weights equal those of an undisturbed run"
 COMPARED = ("model_sha256", "samples_digest", "metric", "best_step")
 """What is equal where all steps were."""
 
@@ -87,9 +89,9 @@ def missing(why: str, faults: int) -> Row:
 
 def _row(kept: bool, what: str, faults: int) -> Row:
     return Row(
-        name="undisturbed",
+        name=NAME,
         title=f"all {faults} of the training, one after the other",
-        promise="final weights equal those of an undisturbed run",
+        promise=PROMISE,
         kept=kept,
         what=what,
         recovery_seconds=None,
