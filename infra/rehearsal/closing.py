@@ -112,7 +112,7 @@ def facts(result: Result) -> list[tuple[str, str]]:
         kinds[row.kind] += row.count
     if kinds:
         split = ", ".join(f"{kinds[kind]} {kind}" for kind in ("emulated", "patched", "recorded"))
-        found.append(("resources", f"{kinds.total()} of {len(result.resources)} types: {split}"))
+        found.append(("resources", f"{kinds.total()}, of {len(result.resources)} types: {split}"))
     if result.calls:
         denied, allowed = (sum(getattr(one, what) for one in result.calls) for what in ("denied", "allowed"))
         found.append(("AWS API", f"{allowed + denied:,} calls, {denied} denied"))

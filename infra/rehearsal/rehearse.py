@@ -87,7 +87,11 @@ def rehearse(world: World, findings: Findings) -> None:
 @contextmanager
 def _watched(world: World) -> Iterator[None]:
     watch = Watch(
-        world.emulator, world.story, world.outputs, region=REGION, stats=lambda: asdict(world.balancer.stats())
+        world.emulator,
+        world.story,
+        world.outputs,
+        region=REGION,
+        stats=lambda: asdict(world.balancer.stats()),
     )
     watch.start()
     try:

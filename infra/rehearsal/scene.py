@@ -65,6 +65,8 @@ class Scene:
     """Steps of the training in all; 0: not known yet."""
     epochs: set[int] = field(default_factory=set)
     """Starts of the training, by the number that names their rendezvous."""
+    restarted_after: list[int] = field(default_factory=list)
+    """Step whose loss was the last one told before each start but the first."""
     trainers: int = 0
     """Nodes of the last of these starts."""
     requests: Event | None = None
@@ -89,6 +91,8 @@ class Scene:
                 case "loss":
                     self._take_loss(event)
                 case "note" if "epoch" in event.facts:
+                    if self.epochs and int(event.facts["epoch"]) not in self.epochs:
+                        self.restarted_after.append(self.losses[-1][0] if self.losses else 0)
                     self.epochs.add(int(event.facts["epoch"]))
                     self.trainers = len(event.facts["trainers"])
                 case "request":
