@@ -95,6 +95,7 @@ def plan(
     Raises:
         InputError: a setting, a source or a name that the rehearsal would fail by.
     """
+    from infra.constraints import check
     from infra.rehearsal.faults import trials
     from infra.rehearsal.plan import SOURCE_BUCKET, STACK, Plan
 
@@ -113,6 +114,8 @@ def plan(
         "skylift:settings": [*given.get("skylift:settings", []), *settings],
     }
     wanted = stack_settings(STACK, changed=changed)
+    if refused := check(wanted, None):
+        raise InputError(refused[0])
     processes.run("check", stages.check_command(wanted.recipe, list(wanted.settings)))
     shards = source.shards.removeprefix("file://")
     return Plan(
