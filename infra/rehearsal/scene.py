@@ -65,6 +65,8 @@ class Scene:
     """Steps of the training in all; 0: not known yet."""
     epochs: set[int] = field(default_factory=set)
     """Starts of the training, by the number that names their rendezvous."""
+    trainers: int = 0
+    """Nodes of the last of these starts."""
     requests: Event | None = None
     """The latest figures of the load balancer."""
     denied: int = 0
@@ -88,6 +90,7 @@ class Scene:
                     self._take_loss(event)
                 case "note" if "epoch" in event.facts:
                     self.epochs.add(int(event.facts["epoch"]))
+                    self.trainers = len(event.facts["trainers"])
                 case "request":
                     self.requests = event
                 case "denied":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from rich.text import Text
@@ -11,6 +12,8 @@ from infra.rehearsal.story import Event
 
 SELDOM_SECONDS = {"loss": 10.0, "request": 5.0}
 """Of events that come by the dozen, one is shown in so many seconds."""
+INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
+"""An instance's id."""
 HIDDEN = {"result"}
 """Kinds that are for programs alone."""
 MARKS = {"begun": "▸ ", "done": "✓ ", "failed": "✗ "}
@@ -32,7 +35,9 @@ class Timeline:
         for event in events:
             self.scene.take([event])
             every = SELDOM_SECONDS.get(event.kind, 0.0)
-            if event.kind in HIDDEN or event.at - self._shown.get(event.kind, float("-inf")) < every:
+            if event.kind in HIDDEN or event.facts.get("state") == "pending":
+                continue  # what is pending boots at once
+            if event.at - self._shown.get(event.kind, float("-inf")) < every:
                 continue
             self._shown[event.kind] = event.at
             found.append(line(self.scene, event))
@@ -43,12 +48,16 @@ def line(scene: Scene, event: Event) -> Text:
     """Return one event: when, in seconds since the beginning; where; what."""
     state = str(event.facts.get("state", "")) if event.kind == "stage" else ""
     style = "bold red" if state == "failed" else STYLES.get(event.kind, "")
-    took = f", {float(event.facts['seconds']):.1f} s" if "seconds" in event.facts and state else ""
     return Text.assemble(
         (f"{clock(event.at - scene.begun):>7}", "dim"),
         f"  {scene.place(event):<9} ",
-        (f"{MARKS.get(state, '')}{' '.join(event.what.split())}{took}", style),
+        (f"{MARKS.get(state, '')}{named(scene, event.what)}", style),
     )
+
+
+def named(scene: Scene, what: str) -> str:
+    """Return a text in one line, in which nodes are called by their names instead of their ids."""
+    return INSTANCE.sub(lambda found: scene.name(found[0]), " ".join(what.split()))
 
 
 def clock(seconds: float) -> str:

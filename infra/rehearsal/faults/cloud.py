@@ -1,0 +1,154 @@
+"""What AWS does wrong while nodes train: S3 refuses, is slow, tears and flips; credentials expire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from infra.rehearsal.faults.disturbed import Disturbed, disturb, passes_over, resumes
+from infra.rehearsal.faults.fault import Fault
+from infra.rehearsal.faults.run import Consoles, Pulse
+from infra.rehearsal.faults.scene import Scene
+from infra.rehearsal.faults.training import RESUMES
+from infra.rehearsal.faults.waiting import pause, until
+
+AWAY_SECONDS = 30.0
+"""How long S3 refuses or is slow, and credentials are no good."""
+SLOW_SECONDS = 5.0
+"""What every answer of a slow S3 takes longer."""
+CUTS = 3
+"""Uploads of a checkpoint that are cut."""
+TENSORS = r"/checkpoints/step-\d+/[^/]+\.safetensors$"
+
+
+def s3_refuses(scene: Scene) -> Disturbed:
+    """S3 answers 503 to all nodes for half a minute."""
+    return _harmed(scene, harm="refuse", service="s3", status=503, code="SlowDown")
+
+
+def s3_slow(scene: Scene) -> Disturbed:
+    """Every answer of S3 takes 5 s longer for half a minute."""
+    return _harmed(scene, harm="slow", service="s3", delay_seconds=SLOW_SECONDS)
+
+
+def credentials_expired(scene: Scene) -> Disturbed:
+    """The metadata hands out keys that have ended, and AWS refuses all keys of nodes, for half a minute."""
+    return _harmed(
+        scene,
+        lambda: scene.world.metadata.expire_credentials(AWAY_SECONDS),
+        harm="refuse",
+        status=400,
+        code="ExpiredToken",
+    )
+
+
+def torn_upload(scene: Scene) -> Disturbed:
+    """Cut the next checkpoint's uploads half-way, and store half of a later one's file; then a node vanishes."""
+    victim = scene.run.trainers[-1]
+
+    def harm(pulse: Pulse) -> None:
+        scene.ask("interfere", name="cut", harm="reset", service="s3", action="PUT", path=TENSORS, times=CUTS)
+        until(lambda: scene.ask("harmed")["cut"] == CUTS, f"{CUTS} cut uploads")
+        _tear(scene, pulse)
+        scene.machine(victim).vanish()
+
+    def look(_: Consoles, found: Disturbed) -> Disturbed:
+        scene.ask("calm")
+        return replace(found, what=f"{CUTS} uploads cut, half of a file stored")
+
+    return disturb(scene, harm, look=look)
+
+
+def flipped_byte(scene: Scene) -> Disturbed:
+    """Flip a byte in the newest checkpoint; then a node vanishes."""
+    victim, run, s3 = scene.run.trainers[-1], scene.run, scene.client("s3")
+
+    def harm(_: Pulse) -> None:
+        name = run.files_of(run.newest)[0]
+        content = bytearray(s3.get_object(Bucket=run.bucket, Key=name)["Body"].read())
+        content[len(content) // 2] ^= 1
+        s3.put_object(Bucket=run.bucket, Key=name, Body=bytes(content))
+        scene.machine(victim).vanish()
+
+    return disturb(scene, harm)
+
+
+def _tear(scene: Scene, pulse: Pulse) -> None:
+    """Have half of one file of a checkpoint stored, and wait until that checkpoint is complete as its manifest says."""
+    scene.ask("interfere", name="tear", harm="tear", service="s3", action="PUT", path=TENSORS, times=1)
+    until(lambda: scene.ask("harmed")["tear"], "torn upload")
+    scene.run.await_step(scene.run.newest + 1)
+    pause(0.2 * pulse.every / pulse.pace)
+
+
+def _harmed(scene: Scene, more: Callable[[], object] = lambda: None, /, **rule: object) -> Disturbed:
+    def over(_: Consoles) -> None:
+        pause(AWAY_SECONDS)
+
+    def look(_: Consoles, found: Disturbed) -> Disturbed:
+        requests = scene.ask("calm")["away"]
+        wrong = "" if requests else "no request was harmed"
+        after = time.monotonic() - begun - AWAY_SECONDS
+        what = f"{requests} requests harmed; the next checkpoint {after:.0f} s after the end of it"
+        return replace(found, what=what, wrong=wrong)
+
+    begun = time.monotonic()
+
+    def harm(_: object) -> None:
+        nonlocal begun
+        begun = time.monotonic()
+        more()
+        scene.ask("interfere", name="away", seconds=AWAY_SECONDS, **rule)
+
+    return disturb(scene, harm, interrupts=False, over=over, look=look)
+
+
+FAULTS = (
+    Fault(
+        name="s3-refuses",
+        title="S3 answers 503 for 30 s",
+        stage="training",
+        promise=RESUMES,
+        inject=s3_refuses,
+        verdict=resumes,
+        quick=True,
+        steps=600,
+    ),
+    Fault(
+        name="s3-slow",
+        title="every answer of S3 takes 5 s longer for 30 s",
+        stage="training",
+        promise=RESUMES,
+        inject=s3_slow,
+        verdict=resumes,
+        steps=600,
+    ),
+    Fault(
+        name="torn-upload",
+        title="uploads of checkpoints torn, then a node killed",
+        stage="training",
+        promise="what is torn is passed over, said; the checkpoint before it is used",
+        inject=torn_upload,
+        verdict=passes_over,
+        steps=600,
+    ),
+    Fault(
+        name="flipped-byte",
+        title="a byte of the newest checkpoint flipped, then a node killed",
+        stage="training",
+        promise="passed over, said; the checkpoint before it is used",
+        inject=flipped_byte,
+        verdict=passes_over,
+        steps=400,
+    ),
+    Fault(
+        name="credentials-expired",
+        title="credentials expired for 30 s",
+        stage="training",
+        promise=RESUMES,
+        inject=credentials_expired,
+        verdict=resumes,
+        steps=600,
+    ),
+)
