@@ -19,7 +19,6 @@ from infra.rehearsal.plan import REGION
 from infra.rehearsal.sources import operator_environment
 from infra.rehearsal.world import World
 
-
 OFFLINE = "offline.jsonl"
 """What the release itself answers to the held-out set."""
 

@@ -76,7 +76,9 @@ def down(folder: Folder, console: Console) -> None:
     """
     pid = _pid(folder)
     if pid is None:
-        raise RunFailedError(f"the rehearsal in {folder.path} must say its process, it does not; see {folder.log}")
+        raise RunFailedError(
+            f"the rehearsal in {folder.path} must say its process, it does not; see {folder.log}"
+        )
     deadline = time.monotonic() + END_SECONDS
     _ask_to_end(pid)
     follow(folder.events, console, lambda: not is_up(folder) or time.monotonic() > deadline)

@@ -86,7 +86,9 @@ def build_world(folder: Folder, plan: Plan, story: Story) -> Iterator[World]:
 
 def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     inner = folder.inner
-    tempfile.tempdir = str(make_short(folder))  # what is temporary goes with the rehearsal, even with one that is killed
+    tempfile.tempdir = str(
+        make_short(folder)
+    )  # what is temporary goes with the rehearsal, even with one that is killed
     authority = Authority.make(inner / "authority")
     place = Place(address=addresses.AWS, port=443, authority=authority)
     emulator = ends.enter_context(start_emulator(inner, place=place))
