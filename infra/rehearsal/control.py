@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from infra.rehearsal import interference
+from infra.rehearsal.authorizer import ledger
+from infra.rehearsal.emulator import HEADER, PATH
 
-PATH = "/_skylift/"
-"""Begins the path of a question, which its name ends; no service of AWS has one like it."""
-HEADER = "X-Skylift-Control"
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-CONTROLS: dict[str, Callable[..., Any]] = {**interference.CONTROLS}
+CONTROLS: dict[str, Callable[..., Any]] = {**ledger.CONTROLS, **interference.CONTROLS}
 """Name of a question -> what answers it; its arguments are the facts, its result is sent as JSON."""
 
 

@@ -19,7 +19,6 @@ import botocore.session
 from botocore.config import Config
 
 from infra.rehearsal.authority import Authority
-from infra.rehearsal.control import HEADER, PATH
 from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.recorded import FOLDER_VARIABLE
 
@@ -31,6 +30,10 @@ KEY = "testing"
 ACCOUNT = "123456789012"
 
 
+HEADER = "X-Skylift-Control"
+"""Carries the token of a question that AWS has no call for."""
+PATH = "/_skylift/"
+"""Begins the path of a question, which its name ends; no service of AWS has one like it."""
 ANSWER_S = 60
 """Seconds that a question may take."""
 
@@ -50,7 +53,7 @@ class Place:
     authority: Authority
     """Issues its certificate."""
     plain: int | None = None
-    """Port for plain HTTP, where AWS answers too but bucket policies refuse; None: nobody listens."""
+    """Port for plain HTTP, where AWS answers too but bucket policies refuse; 0: any; None: nobody listens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ class Emulator:
     """Where it writes its log and where recorded resources are kept."""
     ca: Path | None = None
     """Certificate of the authority that its own is verified with, PEM; None: it speaks plain HTTP."""
+    plain: str = ""
+    """URL of its API without TLS; empty: there is none."""
     token: str = field(default="", repr=False)
     """What the questions of the rehearsal carry; see control."""
 
@@ -164,12 +169,13 @@ def start_emulator(folder: Path, *, place: Place | None = None) -> Iterator[Emul
     try:
         process.stdin.write(json.dumps({"token": token, **_settings(place)}).encode() + b"\n")
         process.stdin.flush()
-        port = process.stdout.readline().decode().strip()  # returns when it serves, or when it has ended
-        if not port:
+        ports = process.stdout.readline().split()  # returns when it serves, or when it has ended
+        if not ports:
             said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
             raise EmulatorError(f"the emulator ended before it served: {said[0]} (its log: {log})")
         yield Emulator(
-            endpoint=_endpoint(place, int(port)),
+            endpoint=_endpoint(place, int(ports[0])),
+            plain=f"http://{place.address}:{int(ports[1])}" if place and place.plain is not None else "",
             folder=folder,
             ca=place.authority.ca if place else None,
             token=token,

@@ -1,4 +1,4 @@
-"""The emulator's own process: serves moto, prints its port, ends when its input closes.
+"""The emulator's own process: serves moto, prints its ports, ends when its input closes.
 
 The first line of the input says where to serve and how. With a certificate it is HTTPS, as AWS is.
 
@@ -20,6 +20,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.rehearsal import patches
+from infra.rehearsal.authorizer.layer import Authorizer
 from infra.rehearsal.control import CONTROLS, Application, Control
 from infra.rehearsal.interference import RULES, Interference
 from infra.rehearsal.scaling import calls, controls, loop
@@ -82,18 +83,22 @@ def main() -> None:
     settings = json.loads(_first_line())
     patches.apply()
     calls.add()
-    CONTROLS.update(controls.CONTROLS)  # here alone: who asks need not load moto
+    CONTROLS.update(controls.CONTROLS)
     if settings.get("certificate"):  # only nodes that run need groups that are kept
         loop.start()
     application: Application = Repeatable(DomainDispatcherApplication(create_backend_app))
+    if settings.get("certificate"):  # served as AWS is
+        application = Authorizer(application)
     application = Interference(application, RULES)
     application = Control(application, settings["token"])
     server = _server(application, settings["address"], settings["port"], settings.get("certificate"))
+    ports = [server.port]
     if settings.get("plain") is not None:
         plain = _server(application, settings["address"], settings["plain"], None)
         threading.Thread(target=plain.serve_forever, daemon=True).start()
+        ports.append(plain.port)
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
-    sys.stdout.write(f"{server.server_address[1]}\n")
+    sys.stdout.write(f"{' '.join(str(port) for port in ports)}\n")
     sys.stdout.flush()
     server.serve_forever()
 

@@ -6,14 +6,20 @@ import threading
 from collections.abc import Iterator
 
 from moto.autoscaling.models import AutoScalingBackend, autoscaling_backends
+from moto.cloudwatch.models import cloudwatch_backends
 
-from infra.rehearsal.scaling import groups, refresh
+from infra.rehearsal.scaling import alarms, groups, refresh, tracking
 from infra.rehearsal.scaling.desk import DESK, Desk
+from infra.rehearsal.scaling.metrics import publish_group
 from infra.rehearsal.scaling.takeover import take_over
 
 NAME = "scaling"
 SECONDS = 0.5
 """Between two looks at all groups; a call wakes the loop at once."""
+WATCH_EVERY = 10.0
+"""Seconds of AWS's between two looks at alarms and targets."""
+REPORT_EVERY = 60.0
+"""Seconds of AWS's between two reports of a group's counts."""
 
 
 def backends() -> Iterator[AutoScalingBackend]:
@@ -29,6 +35,22 @@ def look(desk: Desk) -> None:
             for group in list(backend.autoscaling_groups.values()):
                 refresh.step(group, desk)
                 groups.look(group, desk)
+
+
+def watch(desk: Desk) -> None:
+    """Judge alarms and follow targets once."""
+    with desk.lock:
+        alarms.judge(desk)
+        for backend in backends():
+            tracking.track(backend, desk)
+
+
+def report(desk: Desk) -> None:
+    """Let every group report its counts once."""
+    with desk.lock:
+        for backend in backends():
+            for group in list(backend.autoscaling_groups.values()):
+                publish_group(cloudwatch_backends[group.account_id][group.region], group, desk.clock)
 
 
 def start() -> threading.Thread:
@@ -48,10 +70,17 @@ def running() -> bool:
 
 
 def _run(desk: Desk) -> None:
+    watched = reported = desk.now()
     try:
         while True:
             desk.bell.wait(SECONDS)
             desk.bell.clear()
             look(desk)
+            if desk.clock.passed(reported) >= REPORT_EVERY:
+                reported = desk.now()
+                report(desk)
+            if desk.clock.passed(watched) >= WATCH_EVERY:
+                watched = desk.now()
+                watch(desk)
     finally:
         desk.tell("refused", "scaling has ended by an error of its own: the emulator's log has it")

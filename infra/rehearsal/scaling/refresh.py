@@ -14,7 +14,7 @@ from infra.rehearsal.scaling import hooks
 from infra.rehearsal.scaling.book import Record, Refresh, Source, record_of, source_of
 from infra.rehearsal.scaling.desk import Desk
 from infra.rehearsal.scaling.launch import version_of
-from infra.rehearsal.scaling.nodes import IN_SERVICE, PENDING, Node, living, suspended
+from infra.rehearsal.scaling.nodes import IN_SERVICE, Node, living, suspended
 
 RUNNING = ("Pending", "InProgress", "Cancelling", "RollbackInProgress")
 MIN_HEALTHY, MAX_HEALTHY = 90, 100
@@ -127,9 +127,12 @@ def step(group: FakeAutoScalingGroup, desk: Desk) -> None:
         _end(group, refresh, over, refresh.reason if over != "Successful" else "", desk)
         return
     record.extra = min(len(old), most(size, refresh) - size)
+    ready, least = _ready(group, refresh, desk), _least(size, refresh)
     for node in old:
-        if node.lifecycle_state == PENDING or _spare(group, refresh, desk):
-            hooks.begin(node, "an instance refresh replaces it", desk)
+        if node in ready and len(ready) <= least:
+            continue
+        ready = [one for one in ready if one is not node]
+        hooks.begin(node, "an instance refresh replaces it", desk)
 
 
 def most(size: int, refresh: Refresh) -> int:
@@ -138,14 +141,14 @@ def most(size: int, refresh: Refresh) -> int:
     return size if percentage <= 100 else max(size + 1, size * percentage // 100)
 
 
-def _spare(group: FakeAutoScalingGroup, refresh: Refresh, desk: Desk) -> bool:
-    """Tell whether enough nodes are ready for one to go."""
+def _least(size: int, refresh: Refresh) -> int:
+    """Return how many nodes must be ready at any time."""
     given = refresh.preferences.get("MinHealthyPercentage")
     percentage = MIN_HEALTHY if given is None else int(given)
-    least = math.ceil((group.desired_capacity or 0) * percentage / 100)
-    if percentage < 100:
-        least = min(least, max(0, (group.desired_capacity or 0) - 1))  # else a small group would never begin
-    return len(_ready(group, refresh, desk)) > least
+    least = math.ceil(size * percentage / 100)
+    return (
+        least if percentage >= 100 else min(least, max(0, size - 1))
+    )  # else a small group would never begin
 
 
 def _ready(group: FakeAutoScalingGroup, refresh: Refresh, desk: Desk) -> list[Node]:
