@@ -197,7 +197,7 @@ def last_words(folder: Folder) -> str:
 
 
 @app.command()
-def status(out: Where = DEFAULT_FOLDER, as_json: Json = False) -> None:
+def status(out: Where = DEFAULT_FOLDER) -> None:
     """Say how a rehearsal stands: stages, nodes, loss, requests."""
     from infra.rehearsal.folder import folder_at, is_up
     from infra.rehearsal.scene import seen

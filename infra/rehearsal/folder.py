@@ -46,7 +46,7 @@ class Folder:
 
     @property
     def facts(self) -> Path:
-        """What others must know of the one that is up, JSON: its short folder, how it is called. The world writes it."""
+        """What the world says of itself, JSON: its short folder, and how it is called."""
         return self.path / "world.json"
 
     @property
