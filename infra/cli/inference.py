@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from infra.cli.errors import InputError
 
@@ -41,8 +43,45 @@ class Answer:
     """From sending to the last byte."""
 
 
+class OneAddress(AbstractResolver):
+    """Finds every host at one address: where DNS does not know the name yet, or leads elsewhere."""
+
+    def __init__(self, address: str) -> None:
+        """Look nothing up.
+
+        Args:
+            address: IPv4 address.
+        """
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the address."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=self._address,
+                port=port,
+                family=family,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """Keep nothing open."""
+
+
 def send_all(
-    url: str, requests: Sequence[Request], *, ca: Path | None, concurrency: int, answered: Callable[[], None]
+    url: str,
+    requests: Sequence[Request],
+    *,
+    ca: Path | None,
+    concurrency: int,
+    answered: Callable[[], None],
+    token: str = "",
+    address: str = "",
 ) -> list[Answer]:
     """Send every request, `concurrency` at a time, and return the answers in the requests' order.
 
@@ -52,8 +91,20 @@ def send_all(
         ca: certificate (PEM) to trust beside the system's; needed for the self-signed one of a local server.
         concurrency: connections kept open, 1 or more.
         answered: called after every answer, for a progress bar.
+        token: shown to a load balancer that asks for one (`Authorization: Bearer`); empty: none is.
+        address: IPv4 address to connect to; the certificate is verified with the URL's host all the same. Empty: the
+            one that DNS has.
     """
-    return asyncio.run(_send_all(url, requests, _context(ca), concurrency, answered))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    resolver = OneAddress(address) if address else None
+
+    async def send() -> list[Answer]:
+        connector = aiohttp.TCPConnector(limit=concurrency, ssl=_context(ca), resolver=resolver)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
+            return await _send_all(session, url, requests, concurrency, answered)
+
+    return asyncio.run(send())
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:
@@ -64,24 +115,21 @@ def _context(ca: Path | None) -> ssl.SSLContext:
 
 
 async def _send_all(
+    session: aiohttp.ClientSession,
     url: str,
     requests: Sequence[Request],
-    context: ssl.SSLContext,
     concurrency: int,
     answered: Callable[[], None],
 ) -> list[Answer]:
     answers: list[Answer | None] = [None] * len(requests)
     waiting = iter(range(len(requests)))
-    connector = aiohttp.TCPConnector(limit=concurrency, ssl=context)
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
 
-        async def sender() -> None:
-            for position in waiting:
-                answers[position] = await _send(session, url, requests[position])
-                answered()
+    async def sender() -> None:
+        for position in waiting:
+            answers[position] = await _send(session, url, requests[position])
+            answered()
 
-        await asyncio.gather(*(sender() for _ in range(min(concurrency, len(requests)))))
+    await asyncio.gather(*(sender() for _ in range(min(concurrency, len(requests)))))
     return [answer for answer in answers if answer is not None]
 
 

@@ -9,11 +9,16 @@ from typing import Any
 
 from infra.rehearsal import interference
 from infra.rehearsal.authorizer import ledger
+from infra.rehearsal.balancer import controls as balancer
 from infra.rehearsal.emulator import HEADER, PATH
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-CONTROLS: dict[str, Callable[..., Any]] = {**ledger.CONTROLS, **interference.CONTROLS}
+CONTROLS: dict[str, Callable[..., Any]] = {
+    **ledger.CONTROLS,
+    **interference.CONTROLS,
+    **balancer.CONTROLS,
+}
 """Name of a question -> what answers it; its arguments are the facts, its result is sent as JSON."""
 
 

@@ -22,6 +22,8 @@ from moto.logs.responses import LogsResponse
 from moto.route53 import models as route53
 from moto.s3.models import FakeBucket
 
+from infra.rehearsal.balancer import target_patches
+
 VERSION = "5.2.5"
 """Of moto: another one is looked at again before it is used."""
 
@@ -163,6 +165,8 @@ PATCHES: tuple[Callable[[], None], ...] = (
     logs_into_a_folder,
     ids_of_hosted_zones,
     tokens_at_the_balancer,
+    target_patches.targets_that_drain,
+    target_patches.health_that_the_balancer_saw,
 )
 """All of them, in the order in which they are put on."""
 
