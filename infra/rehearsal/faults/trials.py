@@ -112,9 +112,9 @@ def _compared(scene: Scene, faults: Sequence[Fault[Any]]) -> Row:
     world, state = scene.world, scene.run.facts("state.json")
     wanted = undisturbed.Settings(
         recipe=world.settings.recipe,
-        words=words(chosen(world.plan.faults)),
+        words=tuple(word for word in world.settings.settings if not word.startswith("compress.")),
         shards=state["shards"],
-        processes=2,
+        processes=world.settings.train_nodes,
     )
     try:
         expected = undisturbed.train(
