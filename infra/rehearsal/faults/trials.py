@@ -21,6 +21,7 @@ from infra.rehearsal.faults.load import Door, Load, questions
 from infra.rehearsal.faults.registry import chosen
 from infra.rehearsal.faults.releases import forge_of
 from infra.rehearsal.faults.scene import Scene
+from infra.rehearsal.sources import operator_environment
 
 if TYPE_CHECKING:
     from infra.rehearsal.world import World
@@ -117,11 +118,8 @@ def _compared(scene: Scene, faults: Sequence[Fault[Any]]) -> Row:
         processes=world.settings.train_nodes,
     )
     try:
-        expected = undisturbed.train(
-            wanted,
-            world.files.inner / "undisturbed",
-            {**world.emulator.credentials(), "AWS_REGION": scene.client("s3").meta.region_name},
-        )
+        out = world.files.inner / undisturbed.NAME
+        expected = undisturbed.train(wanted, out, operator_environment(world.emulator))
         row = undisturbed.compared(scene.run.facts("trained.json"), expected, len(faults))
     except NotRecoveredError as error:
         row = undisturbed.missing(str(error), len(faults))
