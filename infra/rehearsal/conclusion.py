@@ -50,18 +50,6 @@ class Findings:
 
 
 def conclude(world: World, findings: Findings, outcome: str) -> None:
-<<<<<<< HEAD
-    """Write the result."""
-    figures = findings.asked.figures if findings.asked else None
-    content = {
-        "outcome": outcome,
-        "serving": figures,
-        "left": {k: sorted(v) for k, v in (findings.left or {}).items()},
-        "denials": findings.denials,
-        "changes": {k: sorted(v) for k, v in (findings.changes or {}).items()},
-    }
-    write_whole(world.files.result, json.dumps(content, indent=1).encode())
-=======
     """Write `result.json`."""
     write_whole(world.files.result, result_of(world, findings, outcome).to_json())
 
@@ -103,4 +91,3 @@ def result_of(world: World, findings: Findings, outcome: str) -> Result:
         ),
         left=None if findings.left is None else tuple(findings.left),
     )
->>>>>>> we

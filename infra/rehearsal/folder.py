@@ -46,11 +46,7 @@ class Folder:
 
     @property
     def facts(self) -> Path:
-<<<<<<< HEAD
-        """What others must know of the one that is up, JSON: its short folder, how it is called; by the world."""
-=======
         """What the world says of itself, JSON: its short folder, and how it is called."""
->>>>>>> we
         return self.path / "world.json"
 
     @property

@@ -88,11 +88,7 @@ def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     inner = folder.inner
     tempfile.tempdir = str(
         make_short(folder)
-<<<<<<< HEAD
-    )  # what is temporary goes with the rehearsal, even with one that is killed
-=======
     )  # so that it goes, even with a killed one
->>>>>>> we
     authority = Authority.make(inner / "authority")
     place = Place(address=addresses.AWS, port=443, authority=authority)
     emulator = ends.enter_context(start_emulator(inner, place=place))
