@@ -116,6 +116,7 @@ def train_policy(places: Places) -> Document:
             "KeepAndLeave",
             [
                 "autoscaling:SetInstanceProtection",
+                "autoscaling:SetInstanceHealth",  # of a node that hangs, which EC2 does not see
                 "autoscaling:CompleteLifecycleAction",
             ],
             [places.group(places.train_group)],

@@ -2,7 +2,8 @@
 
 N nodes that poll an API are throttled, so only one does. The others ask AWS when the file has not changed for a while
 (its leader is gone), or their own training broke: the next in line first, each later one a little later, so that
-one of them asks.
+one of them asks. AWS sees machines that are off, and none that hang: a node that is called in the file and does not
+answer there is taken out, and its group is told to replace it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from obstore.exceptions import BaseError
 
 from model_code.errors import InputError
-from model_code.membership import Living, Member, Members, arrived, present, seen
+from model_code.membership import Living, Member, Members, arrived, called, present, seen, silenced
 from model_code.progress import say
 from model_code.roster import Roster
 from model_code.scaling_group import AwsError
@@ -27,6 +28,8 @@ BEAT_POLLS = 2
 """Looks between the leader's signs of life."""
 STALE_POLLS = 6
 """Looks without a sign of life after which the leader counts as gone."""
+SILENT_POLLS = 6
+"""Looks after which a node that is called, and has not answered, counts as gone whatever AWS says."""
 STAGGER_POLLS = 2
 """Looks that each one in line waits longer than the one before it: nodes see the same news up to 1.3 looks apart."""
 STOP_SECONDS = 5.0
@@ -54,6 +57,7 @@ class Lookout:
         me: str,
         roster: Roster,
         living: Callable[[], Living],
+        replace_node: Callable[[str], None],
         wishes: Wishes,
         *,
         poll: float,
@@ -65,11 +69,13 @@ class Lookout:
             me: this node's id.
             roster: the file that all read.
             living: asks AWS.
+            replace_node: has AWS replace a node that hangs.
             wishes: when the group trains.
             poll: seconds between two looks.
             woken: set whenever the members have changed.
         """
         self._me, self._roster, self._living, self._wishes = me, roster, living, wishes
+        self._replace = replace_node
         self._poll, self._woken = poll, woken
         self.members = Members()
         """As they were last seen."""
@@ -79,6 +85,8 @@ class Lookout:
         self._suspected: float | None = None  # since when the leader may be gone
         self._short_since: float | None = None  # fewer than the full group, since
         self._beaten = 0.0
+        self._called: dict[str, float] = {}  # who is called, since when we know
+        self._hanging: set[str] = set()  # who did not answer and still runs
         self._asked_again = threading.Event()
         self._over = threading.Event()
         self._failing = False
@@ -120,9 +128,10 @@ class Lookout:
             now: seconds on a clock that only goes on.
         """
         found = self._roster.read()
-        if found is None or self._me not in found.here:
+        if found is None or self._me not in found.here or self._me in found.called:
             found = self._roster.change(self._arrived)
         self._note(found, now)
+        self._called = {one: self._called.get(one, now) for one in found.called}
         if self._alarm:
             self._alarm, self._suspected = False, now
         if self.leads or self._due(now):
@@ -136,6 +145,8 @@ class Lookout:
         ids = [one.id for one in self.members.members]
         rank = ids.index(self._me) if self._me in ids else len(ids) + random.randrange(NEWCOMERS_RANK)  # noqa: S311
         turn = STAGGER_POLLS * max(0, rank - 1) * self._poll
+        if self.members.leader in self._silent(now - turn):
+            return True
         if self._suspected is not None:
             return now - self._suspected >= turn
         new = not self.members.members and not self._waits
@@ -151,16 +162,33 @@ class Lookout:
 
     def _survey(self, now: float) -> None:
         """Ask AWS, and write what it says if this node leads, or is the one to lead now."""
-        living = self._living()
-        first = next(iter(present(self.members, living)), None)
-        if not self.leads and (first is None or first.id != self._me):
+        living, silent = self._living(), self._silent(now)
+        first = next((one.id for one in present(self.members, living) if one.id not in silent), "")
+        if not self.leads and first != self._me:
             self._fresh, self._suspected, self._waits = now, None, True
+            self._roster.change(lambda before: called(before, first))  # AWS says that it lives: does it?
             return
         beating = now - self._beaten > BEAT_POLLS * self._poll
-        after = self._roster.change(lambda before: self._seen(before, living, now, beating))
+        after = self._roster.change(lambda before: self._seen(silenced(before, silent), living, now, beating))
         if after.beat != self.members.beat:
             self._beaten = now
         self._note(after, now)
+        self._give_up(silent, living)
+
+    def _silent(self, now: float) -> frozenset[str]:
+        """Return the nodes that were called and have not answered for long."""
+        return frozenset(
+            one for one, since in self._called.items() if now - since > SILENT_POLLS * self._poll
+        )
+
+    def _give_up(self, silent: frozenset[str], living: Living) -> None:
+        """Have AWS replace the nodes that hang, until they are off."""
+        for node in sorted(silent - self._hanging):
+            say(f"{node} does not answer, though AWS says that it runs: the group is told to replace it")
+        self._hanging = (self._hanging | silent) & living.running
+        self._hanging -= set(self.members.here)  # it was slow, and has come back
+        for node in sorted(self._hanging):
+            self._replace(node)
 
     def _seen(self, before: Members, living: Living, now: float, beating: bool) -> Members:
         active = self._active(present(before, living), now)

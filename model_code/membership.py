@@ -48,6 +48,8 @@ class Members:
     """Newest epoch that began because a node was gone or had failed: ranks of earlier ones cannot save any more."""
     here: tuple[str, ...] = ()
     """Ids of the nodes whose program runs: an instance is in service minutes before that, and after its leave."""
+    called: tuple[str, ...] = ()
+    """Ids of the nodes that are asked for a sign of life: something broke, and they have not read this file since."""
     restarts: int = 0
     """Failed starts since the last checkpoint that was new."""
     step: int = 0
@@ -104,30 +106,59 @@ def seen(before: Members, living: Living, active: int) -> Members:
         epoch=epoch,
         broken=epoch if lost - living.running else before.broken,
         here=tuple(one for one in before.here if one in living.running),
+        called=tuple(one for one in before.called if one in living.running),
     )
 
 
 def without(before: Members, node: str) -> Members:
     """Return the members after a node's leave: all save the same step and stop, the others then go on by themselves."""
     here = tuple(one for one in before.here if one != node)
+    called = tuple(one for one in before.called if one != node)
     if all(one.id != node for one in before.members):
-        return replace(before, here=here)
+        return replace(before, here=here, called=called)
     return replace(
         before,
         members=tuple(one for one in before.members if one.id != node),
         active=0,
         epoch=before.epoch + (before.active > 0),
         here=here,
+        called=called,
     )
 
 
 def arrived(before: Members, node: str) -> Members:
-    """Return the members once a node's program runs; the leader takes it in when AWS says that it lives."""
-    return before if node in before.here else replace(before, here=(*before.here, node))
+    """Return the members once a node's program runs, as it says itself; the leader takes it in when AWS says so too."""
+    here = before.here if node in before.here else (*before.here, node)
+    return replace(before, here=here, called=tuple(one for one in before.called if one != node))
+
+
+def called(before: Members, node: str) -> Members:
+    """Return the members after a node that AWS says lives was asked whether it does."""
+    if node in before.called or node not in before.here:
+        return before
+    return replace(before, called=(*before.called, node))
+
+
+def silenced(before: Members, nodes: frozenset[str]) -> Members:
+    """Return the members without nodes that were called and did not answer: their ranks cannot save any more."""
+    gone = nodes & set(before.called)
+    if not gone:
+        return before
+    broken = any(one.id in gone for one in before.trainers)
+    return replace(
+        before,
+        members=tuple(one for one in before.members if one.id not in gone),
+        active=0 if broken else before.active,
+        epoch=before.epoch + broken,
+        broken=before.epoch + 1 if broken else before.broken,
+        here=tuple(one for one in before.here if one not in gone),
+        called=tuple(one for one in before.called if one not in gone),
+    )
 
 
 def again(before: Members, epoch: int, step: int) -> Members:
-    """Return the members after a failed start: the same nodes, another epoch; unchanged where somebody was faster.
+    """Return the members after a failed start: the same nodes, all called, another epoch; unchanged where somebody was
+    faster.
 
     Args:
         before: as they are.
@@ -137,7 +168,14 @@ def again(before: Members, epoch: int, step: int) -> Members:
     if before.epoch != epoch:
         return before
     restarts = 1 if step > before.step else before.restarts + 1
-    return replace(before, epoch=epoch + 1, broken=epoch + 1, restarts=restarts, step=max(step, before.step))
+    return replace(
+        before,
+        epoch=epoch + 1,
+        broken=epoch + 1,
+        called=before.here,
+        restarts=restarts,
+        step=max(step, before.step),
+    )
 
 
 def usable(nodes: int, *, processes: int, global_batch: int, least: int) -> int:

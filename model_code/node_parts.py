@@ -113,7 +113,9 @@ def assemble(
         return usable(nodes, processes=processes, global_batch=parts.batch, least=least)
 
     wishes = Wishes(nodes=settings.nodes, wait_seconds=settings.wait_for_full_seconds, fitting=fitting)
-    lookout = Lookout(me, roster, group.living, wishes, poll=settings.poll_seconds, woken=woken)
+    lookout = Lookout(
+        me, roster, group.living, group.replace, wishes, poll=settings.poll_seconds, woken=woken
+    )
     parts = NodeParts(
         settings=settings,
         me=me,

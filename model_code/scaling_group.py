@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -93,6 +94,14 @@ class ScalingGroup:
                     LifecycleActionResult="CONTINUE",
                     InstanceId=node,
                 )
+
+    def replace(self, node: str) -> None:
+        """Have a node that hangs replaced. It cannot say that it is ready to go: that is said in its place."""
+        self._clients.autoscaling.set_instance_health(
+            InstanceId=node, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False
+        )
+        with suppress(ClientError):  # nobody waits for it yet: the next call says it
+            self.let_go(node)
 
     def _described(self) -> dict[str, Any]:
         groups = self._clients.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self.name])

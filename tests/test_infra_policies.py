@@ -133,6 +133,7 @@ def test_documents_are_smaller_than_aws_takes(kind: str, most: int) -> None:
         (SERVE, "kms:GetPublicKey", PLACES.signing_key, {}, None),
         (SERVE, "elasticloadbalancing:DeregisterTargets", PLACES.target_group, {}, None),
         (SERVE, "autoscaling:SetInstanceHealth", SERVE_GROUP, {}, None),
+        (TRAIN, "autoscaling:SetInstanceHealth", TRAIN_GROUP, {}, None),
         (SERVE, "logs:PutLogEvents", PLACES.logs("/skylift/dev/serve"), {}, None),
     ],
 )
@@ -197,6 +198,7 @@ def test_a_node_may_do_its_work(
         (SERVE, "elasticloadbalancing:RegisterTargets", PLACES.target_group, {}, None),
         (SERVE, "autoscaling:SetDesiredCapacity", SERVE_GROUP, {}, None),
         (SERVE, "autoscaling:SetInstanceHealth", TRAIN_GROUP, {}, None),
+        (TRAIN, "autoscaling:SetInstanceHealth", SERVE_GROUP, {}, None),
         (SERVE, "elasticloadbalancing:DeregisterTargets", "arn:of-another-group", {}, None),
         (SERVE, "logs:PutLogEvents", PLACES.logs("/skylift/dev/train"), {}, None),
     ],

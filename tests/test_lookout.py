@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import NoCredentialsError
 
-from model_code.lookout import BEAT_POLLS, STALE_POLLS, Lookout, Wishes
-from model_code.membership import Living, Member, without
+from model_code.lookout import BEAT_POLLS, SILENT_POLLS, STALE_POLLS, Lookout, Wishes
+from model_code.membership import Living, Member, again, without
 from model_code.roster import Roster
 
 POLL = 5.0
@@ -26,6 +26,7 @@ class Cloud:
         self.ids = [f"i-{number:03d}" for number in range(nodes)]
         self.running: set[str] = set()  # about to go
         self.asked: Counter[str] = Counter()
+        self.replaced: list[str] = []
         self.failing = False
 
     def living(self, asker: str) -> Callable[[], Living]:
@@ -49,7 +50,9 @@ def everyone(nodes: int) -> int:
 def lookout(run: str, cloud: Cloud, me: str, nodes: int, wait: float = 0) -> Lookout:
     """Return one node's, not started."""
     wishes = Wishes(nodes=nodes, wait_seconds=wait, fitting=everyone)
-    return Lookout(me, Roster(run), cloud.living(me), wishes, poll=POLL, woken=threading.Event())
+    return Lookout(
+        me, Roster(run), cloud.living(me), cloud.replaced.append, wishes, poll=POLL, woken=threading.Event()
+    )
 
 
 class Clock:
@@ -167,12 +170,71 @@ def test_a_node_that_left_is_not_taken_in_again_and_the_next_leads(run: str) -> 
     assert [one.id for one in nodes[1].members.trainers] == ["i-001", "i-002"]
 
 
+def test_a_node_that_hangs_is_taken_out_and_replaced(run: str) -> None:
+    """AWS says that it runs. A start that fails calls all; who does not answer is reported until it is off."""
+    cloud, clock = Cloud(3), Clock()
+    nodes = [lookout(run, cloud, one, 3) for one in cloud.ids]
+    clock.run(6 * POLL, *nodes)
+    first = nodes[0].members
+    Roster(run).change(lambda before: again(before, before.epoch, 0))
+    clock.run(3 * POLL, *nodes[:2])
+    assert nodes[0].members.called == ("i-002",)
+    assert nodes[0].members.active == 3  # it may be slow
+    clock.run((SILENT_POLLS + 1) * POLL, *nodes[:2])
+    after = nodes[0].members
+    assert ([one.id for one in after.trainers], after.called, after.here) == (
+        ["i-000", "i-001"],
+        (),
+        ("i-000", "i-001"),
+    )
+    assert after.broken >= first.epoch + 2  # ranks that wait for it cannot save
+    assert set(cloud.replaced) == {"i-002"}
+    told = len(cloud.replaced)
+    clock.run(2 * POLL, *nodes[:2])
+    assert len(cloud.replaced) == told + 2  # until it is off
+    cloud.ids.remove("i-002")
+    clock.run(2 * POLL, *nodes[:2])
+    assert len(cloud.replaced) == told + 2
+
+
+def test_a_node_that_was_slow_to_answer_comes_back(run: str) -> None:
+    """It is taken in again, and nobody reports it any more."""
+    cloud, clock = Cloud(2), Clock()
+    nodes = [lookout(run, cloud, one, 2) for one in cloud.ids]
+    clock.run(6 * POLL, *nodes)
+    Roster(run).change(lambda before: again(before, before.epoch, 0))
+    clock.run((SILENT_POLLS + 4) * POLL, nodes[0])
+    assert [one.id for one in nodes[0].members.members] == ["i-000"]
+    clock.run(3 * POLL, *nodes)
+    cloud.replaced.clear()
+    clock.run(3 * POLL, *nodes)
+    assert nodes[0].members.active == 2
+    assert cloud.replaced == []
+
+
+def test_a_leader_that_hangs_is_succeeded_though_aws_says_that_it_runs(run: str) -> None:
+    """It gives no sign of life: it is called, and does not answer. Of ten nodes one finds out."""
+    cloud, clock = Cloud(10), Clock()
+    nodes = [lookout(run, cloud, one, 10) for one in cloud.ids]
+    clock.run(12 * POLL, *nodes)
+    before = nodes[1].members
+    cloud.asked.clear()
+    clock.run((STALE_POLLS + SILENT_POLLS + 6) * POLL, *nodes[1:])
+    after = nodes[1].members
+    assert (after.leader, after.active) == ("i-001", 9)
+    assert after.broken > before.epoch
+    assert set(cloud.replaced) == {"i-000"}
+    assert set(cloud.asked) == {"i-001"}
+
+
 def test_thirty_seconds_without_credentials_end_nothing(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said once; the group stays as it is, and is looked at again as soon as AWS answers."""
     cloud = Cloud(1)
     wishes = Wishes(nodes=1, wait_seconds=0, fitting=everyone)
     woken = threading.Event()
-    node = Lookout("i-000", Roster(run), cloud.living("i-000"), wishes, poll=0.02, woken=woken)
+    node = Lookout(
+        "i-000", Roster(run), cloud.living("i-000"), cloud.replaced.append, wishes, poll=0.02, woken=woken
+    )
     node.start()
     while not node.members.active:
         assert woken.wait(30)

@@ -13,9 +13,11 @@ from model_code.membership import (
     Members,
     again,
     arrived,
+    called,
     decoded,
     present,
     seen,
+    silenced,
     usable,
     without,
 )
@@ -102,6 +104,26 @@ def test_failed_starts_are_counted_until_there_is_a_new_checkpoint() -> None:
     assert again(members, 1, step=50) == members
     moved = again(members, members.epoch, step=50)
     assert (moved.restarts, moved.step) == (1, 50)
+
+
+def test_who_is_called_answers_or_is_taken_out() -> None:
+    """A start that fails calls all. Without a trainer the epoch is over; who only waits is no loss to it."""
+    members = again(group(1, 2), 1, step=0)
+    assert members.called == ("i-1", "i-2")
+    answered = arrived(members, "i-1")
+    assert (answered.called, answered.here) == (("i-2",), members.here)
+    assert silenced(answered, frozenset({"i-1"})) == answered  # it has answered meanwhile
+    gone = silenced(answered, frozenset({"i-2"}))
+    assert (gone.here, gone.called, gone.active, gone.epoch, gone.broken) == (("i-1",), (), 0, 3, 3)
+    assert [one.id for one in gone.members] == ["i-1"]
+    waits = called(seen(Members(here=("i-1", "i-2", "i-3")), living(1, 2, 3), 2), "i-3")
+    assert waits.called == ("i-3",)
+    assert called(waits, "i-3") == waits
+    assert called(waits, "i-9") == waits  # its program does not run
+    after = silenced(waits, frozenset({"i-3"}))
+    assert (after.epoch, after.active, after.broken) == (waits.epoch, 2, 0)
+    assert without(waits, "i-3").called == ()
+    assert seen(waits, living(1, 2), 2).called == ()
 
 
 @pytest.mark.parametrize(

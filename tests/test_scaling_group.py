@@ -67,6 +67,34 @@ def test_an_instance_on_its_way_out_runs_and_is_no_member() -> None:
     assert living.running == {"i-1", "i-2"}
 
 
+def test_a_node_that_hangs_is_given_up_and_let_go() -> None:
+    """The group waits for its leave, which it cannot take; before that, nobody is told that it may go."""
+    autoscaling = boto3.client("autoscaling", REGION)
+    group = ScalingGroup(Clients(autoscaling=autoscaling, ec2=None, cloudwatch=None), "train")
+    health = {"InstanceId": "i-2", "HealthStatus": "Unhealthy", "ShouldRespectGracePeriod": False}
+    hooks = {
+        "LifecycleHooks": [
+            {"LifecycleHookName": "drain", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+        ]
+    }
+    words = {
+        "LifecycleHookName": "drain",
+        "AutoScalingGroupName": "train",
+        "LifecycleActionResult": "CONTINUE",
+        "InstanceId": "i-2",
+    }
+    with Stubber(autoscaling) as stub:
+        stub.add_response("set_instance_health", {}, health)
+        stub.add_response("describe_lifecycle_hooks", hooks, {"AutoScalingGroupName": "train"})
+        stub.add_client_error("complete_lifecycle_action", "ValidationError", expected_params=words)
+        group.replace("i-2")
+        stub.add_response("set_instance_health", {}, health)
+        stub.add_response("describe_lifecycle_hooks", hooks, {"AutoScalingGroupName": "train"})
+        stub.add_response("complete_lifecycle_action", {}, words)
+        group.replace("i-2")
+        stub.assert_no_pending_responses()
+
+
 def described_group(states: list[tuple[str, str]]) -> dict[str, Any]:
     """Return a group as AWS describes it."""
     return {

@@ -9,6 +9,8 @@ from infra.rehearsal.story import OPERATOR, Event
 
 OVER = "gone"
 """State of a node that is no more."""
+SERVING = {"healthy": "serves", "initial": "gets ready", "draining": "drains", "unhealthy": "is not ready"}
+"""What the load balancer says of a node, in AWS's words -> what the node does."""
 
 
 @dataclass(kw_only=True)
@@ -65,6 +67,8 @@ class Scene:
     """Steps of the training in all; 0: not known yet."""
     epochs: set[int] = field(default_factory=set)
     """Starts of the training, by the number that names their rendezvous."""
+    restarted_after: list[int] = field(default_factory=list)
+    """Step whose loss was the last one told before each start but the first."""
     trainers: int = 0
     """Nodes of the last of these starts."""
     requests: Event | None = None
@@ -88,14 +92,18 @@ class Scene:
                     self._take_node(event)
                 case "loss":
                     self._take_loss(event)
+                case "note" if "health" in event.facts:
+                    self._take_health(event)
                 case "note" if "epoch" in event.facts:
+                    if self.epochs and int(event.facts["epoch"]) not in self.epochs:
+                        self.restarted_after.append(self.losses[-1][0] if self.losses else 0)
                     self.epochs.add(int(event.facts["epoch"]))
                     self.trainers = len(event.facts["trainers"])
                 case "request":
                     self.requests = event
                 case "denied":
                     self.denied += int(event.facts.get("times", 1))
-                case "fault":
+                case "fault" if event.facts.get("state") != "done":
                     self.faults.append(event)
                 case "result":
                     self.result = event
@@ -145,6 +153,11 @@ class Scene:
             node.state = str(event.facts["state"])
         if node.state == OVER:
             node.does, node.went = "", node.went or event.at
+
+    def _take_health(self, event: Event) -> None:
+        node = self.nodes.get(str(event.facts["instance"]))
+        if node and node.state != OVER:
+            node.does = SERVING.get(str(event.facts["health"]), str(event.facts["health"]))
 
     def _take_loss(self, event: Event) -> None:
         step = int(event.facts["step"])

@@ -14,8 +14,8 @@ from tests.rehearsal.small_world import SmallWorld, small_world
 
 NODE = """#!/bin/bash
 # A node: says on port 7000 what it is sent, and ends on SIGTERM with a last word.
-mkdir -p /etc/skylift /opt/skylift && touch /etc/skylift/node.env
 echo "I am $(hostname), my home is $HOME, keys: ${AWS_ACCESS_KEY_ID:-none}"
+mkdir -p /etc/skylift /opt/skylift && touch /etc/skylift/node.env
 exec python3 -u -c '
 import signal, socket, sys, threading
 def end(*_):
@@ -83,6 +83,9 @@ def test_it_may_do_what_its_role_may(world: SmallWorld) -> None:
         f'-H "x-amz-security-token: {keys["Token"]}" --aws-sigv4 aws:amz:eu-central-1:'
     )
     assert "ListAllMyBucketsResult" in shell(node, f'{signed}s3 "$AWS_ENDPOINT_URL/"')
+    assert "UnauthorizedOperation" in shell(
+        node, f'{signed}ec2 "$AWS_ENDPOINT_URL/" -d Action=DescribeVpcs -d Version=2016-11-15'
+    )
 
 
 def test_keys_that_have_ended_and_a_service_that_is_silent(world: SmallWorld) -> None:

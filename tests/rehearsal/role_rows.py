@@ -240,8 +240,16 @@ TRAIN: Mapping[str, Row] = {
         ),
     ),
     "KeepAndLeave": Row(
-        (protect("train", "role-train"), leave("train", "role-train")),
-        (protect("serve", "role-serve"), leave("serve", "role-serve")),
+        (
+            protect("train", "role-train"),
+            sick(lambda account: account.machines["role-train"]),
+            leave("train", "role-train"),
+        ),
+        (
+            protect("serve", "role-serve"),
+            sick(lambda account: account.machines["role-serve"]),
+            leave("serve", "role-serve"),
+        ),
     ),
     "Metrics": Row((measure("Skylift/dev"),), (measure("Skylift/prod"), measure("AWS/EC2"))),
     "Logs": Row((stream("/skylift/train"),), (stream("/skylift/serve"), stream("other"))),

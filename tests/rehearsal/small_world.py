@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 from infra.rehearsal import addresses
 from infra.rehearsal.authority import Authority
 from infra.rehearsal.emulator import Emulator, Place, start_emulator
-from infra.rehearsal.machines.credentials import RoleKeys
 from infra.rehearsal.machines.image import make_image
 from infra.rehearsal.machines.machine import Machine
 from infra.rehearsal.machines.metadata import Metadata
@@ -97,7 +96,7 @@ def small_world(folder: Path) -> Iterator[SmallWorld]:
     place = Place(address=addresses.AWS, port=443, authority=Authority.make(folder / "authority"))
     with start_emulator(folder / "aws", place=place) as emulator:
         network, story = Network(), Story(folder / "events.jsonl")
-        metadata = Metadata(RoleKeys(emulator, REGION))
+        metadata = Metadata(emulator)
         image = make_image(folder / "image", emulator.endpoint, emulator.ca, disk_bytes=64 * MIB)
         runner = Runner(
             emulator, network, metadata, image, folder / "nodes", story, grace_s=5.0, checks_s=0.5
@@ -112,5 +111,5 @@ def small_world(folder: Path) -> Iterator[SmallWorld]:
             metadata.stop()
 
 
-def _policy(statement: dict[str, object]) -> str:
+def _policy(statement: Mapping[str, object]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

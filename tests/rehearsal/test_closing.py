@@ -57,7 +57,7 @@ def test_time_is_split_by_stage() -> None:
 def test_the_facts_are_counted() -> None:
     facts = dict(closing.facts(a_result()))
     assert facts["nodes"] == "2 train, 2 serve; the training started again once"
-    assert facts["resources"] == "7 of 3 types: 4 emulated, 2 patched, 1 recorded"
+    assert facts["resources"] == "7, of 3 types: 4 emulated, 2 patched, 1 recorded"
     assert facts["AWS API"] == "1,242 calls, 2 denied"
     assert facts["on AWS"].startswith("about 0.01 to 0.05 US dollars, an estimate (prices of 2026-11-24)")
     assert facts["left"] == "nothing: everything was destroyed"

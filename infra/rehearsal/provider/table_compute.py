@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import botocore.exceptions
-
-from infra.rehearsal.provider import shapes
+from infra.rehearsal.provider import group_drain, instance_refresh, shapes
 from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.row import Row
 from infra.rehearsal.provider.tags import EC2, EC2_LISTED
@@ -161,6 +159,7 @@ def _group_change(target: Target, changed: set[str]) -> None:
             target.call("delete_tags", Tags=lost)
         if wanted:
             target.call("create_or_update_tags", Tags=wanted)
+    instance_refresh.start(target, changed, GROUP_NAMES)
 
 
 def _texts(values: Value) -> list[str]:
@@ -178,20 +177,6 @@ def _group_seen(_: Target, found: Mapping[str, Any]) -> dict[str, Any]:
         "targetGroupArns": found.get("TargetGroupARNs", []),
         "vpcZoneIdentifiers": [one for one in str(found.get("VPCZoneIdentifier", "")).split(",") if one],
     }
-
-
-def _end_instances(target: Target) -> None:
-    """Let a group's instances go first: a deletion by force does not wait for them."""
-    try:
-        target.call(
-            "update_auto_scaling_group",
-            AutoScalingGroupName=target.inputs["name"],
-            MinSize=0,
-            MaxSize=0,
-            DesiredCapacity=0,
-        )
-    except botocore.exceptions.ClientError:
-        return
 
 
 ROWS: Mapping[str, Row] = {
@@ -253,7 +238,7 @@ ROWS: Mapping[str, Row] = {
         mend=_group,
         change=_group_change,
         seen=_group_seen,
-        before_delete=_end_instances,
-        notes={"instanceRefresh": "kept, never started: the emulator has no instance refresh"},
+        before_delete=group_drain.drain,
+        notes={"instanceRefresh": "started; without nodes that run it stays Pending, as nobody replaces any"},
     ),
 }
