@@ -20,12 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli.errors import InputError, RunFailedError, StageFailedError, one_line
 from infra.rehearsal import keeping
-from infra.rehearsal.conclusion import conclude
+from infra.rehearsal.conclusion import Findings, conclude
 from infra.rehearsal.emulator import EmulatorError
 from infra.rehearsal.folder import Folder
 from infra.rehearsal.machines.namespaces import prepare
 from infra.rehearsal.plan import Plan
-from infra.rehearsal.rehearse import Findings, rehearse, require_success, take_down
+from infra.rehearsal.rehearse import rehearse, require_success, take_down
 from infra.rehearsal.story import Story
 from infra.rehearsal.world import World, build_world
 
