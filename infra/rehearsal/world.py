@@ -86,9 +86,7 @@ def build_world(folder: Folder, plan: Plan, story: Story) -> Iterator[World]:
 
 def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     inner = folder.inner
-    tempfile.tempdir = str(
-        make_short(folder)
-    )  # so that it goes, even with a killed one
+    tempfile.tempdir = str(make_short(folder))  # so that it goes, even with a killed one
     authority = Authority.make(inner / "authority")
     place = Place(address=addresses.AWS, port=443, authority=authority)
     emulator = ends.enter_context(start_emulator(inner, place=place))
