@@ -46,11 +46,7 @@ class Folder:
 
     @property
     def facts(self) -> Path:
-<<<<<<< HEAD
         """What the world says of itself, JSON: its short folder, and how it is called."""
-=======
-        """What others must know of the one that is up, JSON: its short folder, how it is called; by the world."""
->>>>>>> int
         return self.path / "world.json"
 
     @property
