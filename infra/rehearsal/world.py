@@ -23,7 +23,6 @@ from infra.rehearsal.balancer.balancer import Balancer
 from infra.rehearsal.balancer.issuer import Issuer
 from infra.rehearsal.emulator import Emulator, Place, start_emulator
 from infra.rehearsal.folder import Folder, make_short
-from infra.rehearsal.machines.credentials import RoleKeys
 from infra.rehearsal.machines.image import make_image
 from infra.rehearsal.machines.metadata import Metadata
 from infra.rehearsal.machines.network import Network
@@ -94,7 +93,7 @@ def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
         plan = sources.uploaded(emulator, plan)
     network = Network()
     network.start()
-    metadata = Metadata(RoleKeys(emulator, REGION))
+    metadata = Metadata(emulator)
     metadata.start()
     ends.callback(metadata.stop)
     issuer = Issuer(authority, inner / "issuer")

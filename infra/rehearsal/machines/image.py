@@ -27,6 +27,8 @@ HOME = "/var/lib/skylift"
 CA = "/etc/ca.pem"
 CACHE, BYTECODE, TOOLS = "/var/lib/uv-cache", "/var/lib/bytecode", "/var/lib/tools"
 GIB = 1 << 30
+TOGETHER = 2
+"""Nodes that compute at the same time, as a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,9 @@ class Image:
             "HOME": HOME,
             "LANG": "C.UTF-8",
             "AWS_ENDPOINT_URL": self.endpoint,
+            # The nodes share this machine's cores. Two trainings with a thread a core each would spin in wait of
+            # each other's all the time.
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // TOGETHER)),
             **trust,
             "UV_CACHE_DIR": CACHE,
             "UV_LINK_MODE": "symlink",
