@@ -10,7 +10,10 @@ PLACES = ("infra", "model_code", "serve_config", "Pulumi.yaml", "pyproject.toml"
 KNOWING = ("infra/rehearsal/", "infra/cli/")
 """Who may know."""
 ALLOWED = {
-    ("infra/account.py", '"no account is needed to rehearse this very program on an emulated AWS (`uv run skylift rehearse`) "'),
+    (
+        "infra/account.py",
+        '"no account is needed to rehearse this very program on an emulated AWS (`uv run skylift rehearse`) "',
+    ),
     ("pyproject.toml", "rehearse = ["),
     ("pyproject.toml", '"moto[server]==5.2.5",  # exact: infra/rehearsal patches it'),
 }  # fmt: skip
