@@ -27,7 +27,7 @@ from infra.rehearsal.machines.image import make_image
 from infra.rehearsal.machines.metadata import Metadata
 from infra.rehearsal.machines.network import Network
 from infra.rehearsal.machines.runner import Runner
-from infra.rehearsal.plan import REGION, STACK, Plan
+from infra.rehearsal.plan import STACK, Plan
 from infra.rehearsal.stack import Deployment, deploy, engine_environment
 from infra.rehearsal.stages import stage
 from infra.rehearsal.story import Story
