@@ -173,16 +173,6 @@ def test_a_pointer_is_told_when_it_moves() -> None:
     assert told(cloud.of_pointer(pointer(2, 50))) == [("release", said)]
 
 
-def test_serving_nodes_say_what_the_balancer_thinks_of_them() -> None:
-    cloud = CloudNews()
-    assert told(cloud.of_health({"i-1": "initial"})) == [("node", "gets ready")]
-    assert told(cloud.of_health({"i-1": "healthy", "i-2": "initial"})) == [
-        ("node", "serves"),
-        ("node", "gets ready"),
-    ]
-    assert told(cloud.of_health({"i-1": "healthy", "i-2": "initial"})) == []
-
-
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulated account with the buckets of a stack."""
