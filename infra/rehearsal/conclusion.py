@@ -26,8 +26,6 @@ class Findings:
     """What the account had when it was new: AWS's own."""
     made: list[str] = field(default_factory=list)
     """Type of every resource that `up` made."""
-    trainers: int = 0
-    """Nodes that trained together at the end."""
     trained: dict[str, Any] = field(default_factory=dict)
     """The run's `trained.json`."""
     gate: dict[str, Any] = field(default_factory=dict)
