@@ -22,7 +22,7 @@ NOT_REHEARSED = (
     "spot markets, capacity and quotas; zones that fail",
     "service users and the block of the metadata service by user: one user is all that a user namespace has",
     "the speed of networks, disks and S3, and so of training and serving on AWS",
-    "whatever is only recorded below: kept and checked, with nothing behind it",
+    "what is only recorded (see resources): kept and checked, with nothing behind it",
 )
 """In words, what a rehearsal that went well says nothing about."""
 TITLE = "Rehearsed on one machine; never tested on AWS"
@@ -40,7 +40,10 @@ def table(result: Result) -> RenderableType:
         parts.append(faults_table(result))
     parts += [Text(f"denied: {one}", "red") for one in result.denials]
     parts.append(Text(f"{TITLE}. Not rehearsed:", "bold"))
-    parts += [Text(f"- {one}", "dim") for one in NOT_REHEARSED]
+    words = Table.grid(padding=(0, 1, 0, 0))
+    for one in NOT_REHEARSED:
+        words.add_row("-", one, style="dim")
+    parts.append(words)
     return Group(*parts)
 
 

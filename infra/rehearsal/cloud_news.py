@@ -30,8 +30,6 @@ class CloudNews:
     """Time and requests of the last looks at the load balancer."""
     failed: int = 0
     """Requests that had failed at the last one."""
-    serving: dict[str, str] = field(default_factory=dict)
-    """Serving node -> what it was last said to do."""
 
     def of_scaling(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[News]:
         """Return what the next entries of the scaling diary say."""
@@ -86,25 +84,6 @@ class CloudNews:
             facts["p50_ms"] = stats["p50_ms"]
         what = f"{requests} requests answered, {failed} failed, {per_s:.0f}/s"
         yield News(kind="request", what=what, where="balancer", facts=facts)
-
-    def of_health(self, health: Mapping[str, str]) -> Iterator[News]:
-        """Return which serving nodes the load balancer sends requests to, or does not any more.
-
-        Args:
-            health: instance -> state, in AWS's words.
-        """
-        words = {
-            "healthy": "serves",
-            "initial": "gets ready",
-            "draining": "drains",
-            "unhealthy": "is not ready",
-        }
-        for instance, state in health.items():
-            does = words.get(state, state)
-            if self.serving.get(instance) != does:
-                self.serving[instance] = does
-                facts = {"instance": instance, "room": "serve", "does": does}
-                yield News(kind="node", what=does, where=instance, facts=facts)
 
 
 def denial(one: Mapping[str, Any]) -> str:

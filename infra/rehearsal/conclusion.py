@@ -11,6 +11,7 @@ from infra.rehearsal.engine import version_of
 from infra.rehearsal.faults.fault import Row
 from infra.rehearsal.folder import write_whole
 from infra.rehearsal.machine_facts import environment, said_by
+from infra.rehearsal.report import page
 from infra.rehearsal.result import Fault, Result
 from infra.rehearsal.scene import seen
 from infra.rehearsal.story import read
@@ -25,8 +26,6 @@ class Findings:
     """What the account had when it was new: AWS's own."""
     made: list[str] = field(default_factory=list)
     """Type of every resource that `up` made."""
-    trainers: int = 0
-    """Nodes that trained together at the end."""
     trained: dict[str, Any] = field(default_factory=dict)
     """The run's `trained.json`."""
     gate: dict[str, Any] = field(default_factory=dict)
@@ -50,8 +49,10 @@ class Findings:
 
 
 def conclude(world: World, findings: Findings, outcome: str) -> None:
-    """Write `result.json`."""
-    write_whole(world.files.result, result_of(world, findings, outcome).to_json())
+    """Write `result.json` and `report.html`."""
+    result, (events, _) = result_of(world, findings, outcome), read(world.story.path)
+    write_whole(world.files.result, result.to_json())
+    page.write(result, events, world.files.report)
 
 
 def result_of(world: World, findings: Findings, outcome: str) -> Result:

@@ -171,8 +171,8 @@ def clear(folder: Folder) -> bool:
     short = str(before.get("short", ""))
     if Path(short).name.startswith(PREFIX):
         _remove(Path(short))
-    for one in FILES:
-        (folder.path / one).unlink(missing_ok=True)
+    for name in FILES:
+        (folder.path / name).unlink(missing_ok=True)
     for one in (folder.nodes, folder.inner):
         _remove(one)
     return bool(before) and not before.get("over", False)

@@ -15,8 +15,8 @@ import psutil
 
 from infra.rehearsal.result import Environment
 
-PACKAGES = ("pulumi", "pulumi-aws", "moto", "boto3")
-"""Packages whose versions are told; the nodes' own are in the gate's report."""
+PACKAGES = {"pulumi's Python SDK": "pulumi", "pulumi-aws": "pulumi-aws", "moto": "moto", "boto3": "boto3"}
+"""What is called how in the report -> its package; the nodes' own versions are in the gate's report."""
 
 
 def environment(programs: Mapping[str, str]) -> Environment:
@@ -26,7 +26,7 @@ def environment(programs: Mapping[str, str]) -> Environment:
         programs: name -> what it says of its version, as `haproxy -v` prints it.
     """
     found = {name: version(said) for name, said in programs.items()}
-    found |= {name: importlib.metadata.version(name) for name in PACKAGES}
+    found |= {name: importlib.metadata.version(package) for name, package in PACKAGES.items()}
     return Environment(
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         cpu=cpu_name(),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from infra.cli.errors import RunFailedError
-from infra.rehearsal import asking, sources, training
+from infra.rehearsal import asking, sources, tally, training
 from infra.rehearsal.conclusion import Findings
 from infra.rehearsal.faults import trials
 from infra.rehearsal.inventory import inventory_of
@@ -39,7 +39,6 @@ def rehearse(world: World, findings: Findings) -> None:
         with stage(story, "training"):
             findings.faults += trials.run(plan.faults, "training", world)
             training.await_stage(world, "trained")
-            findings.trainers = training.trainers(world)
             findings.trained = training.run_file(world, "trained.json") or {}
         with stage(story, "compress"):
             training.await_stage(world, "compressed")
@@ -89,16 +88,16 @@ def take_down(world: World, findings: Findings) -> None:
         ]
 
 
-def shortcomings(findings: Findings, nodes: int) -> list[str]:
+def shortcomings(findings: Findings, ranks: int) -> list[str]:
     """Return what did not hold, one line each. Pure.
 
     Args:
         findings: of a rehearsal that went through.
-        nodes: that were to train together.
+        ranks: processes that were to train together at the end.
     """
     found = []
-    if findings.trainers != nodes:
-        found.append(f"{nodes} nodes were to train together, {findings.trainers} did")
+    if (trained := findings.trained.get("world_size", 0)) != ranks:
+        found.append(f"{ranks} processes were to train together, {trained} did")
     if findings.asked:
         figures = findings.asked.figures
         if figures["agreeing"] != figures["requests"]:
@@ -112,20 +111,17 @@ def shortcomings(findings: Findings, nodes: int) -> list[str]:
         changed = [f"{what} {name}" for what, names in findings.changes.items() for name in sorted(names)]
         found.append(f"another `pulumi up` would change something: {', '.join(changed)}")
     found += trials.broken(findings.faults)
-    if findings.denials:
-        found.append(
-            f"the nodes' policies refused {len(findings.denials)} calls, the first: {findings.denials[0]}"
-        )
+    found += [f"refused: {line}" for line in tally.denials_of(findings.denials)]
     if findings.left:
         found.append(f"`destroy` left something: {', '.join(findings.left)}")
     return found
 
 
-def require_success(findings: Findings, nodes: int) -> None:
+def require_success(findings: Findings, ranks: int) -> None:
     """Raise where something did not hold.
 
     Raises:
         RunFailedError: all of it, in one line.
     """
-    if found := shortcomings(findings, nodes):
+    if found := shortcomings(findings, ranks):
         raise RunFailedError("; ".join(found))

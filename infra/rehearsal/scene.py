@@ -9,6 +9,8 @@ from infra.rehearsal.story import OPERATOR, Event
 
 OVER = "gone"
 """State of a node that is no more."""
+SERVING = {"healthy": "serves", "initial": "gets ready", "draining": "drains", "unhealthy": "is not ready"}
+"""What the load balancer says of a node, in AWS's words -> what the node does."""
 
 
 @dataclass(kw_only=True)
@@ -90,6 +92,8 @@ class Scene:
                     self._take_node(event)
                 case "loss":
                     self._take_loss(event)
+                case "note" if "health" in event.facts:
+                    self._take_health(event)
                 case "note" if "epoch" in event.facts:
                     if self.epochs and int(event.facts["epoch"]) not in self.epochs:
                         self.restarted_after.append(self.losses[-1][0] if self.losses else 0)
@@ -99,7 +103,7 @@ class Scene:
                     self.requests = event
                 case "denied":
                     self.denied += int(event.facts.get("times", 1))
-                case "fault":
+                case "fault" if event.facts.get("state") != "done":
                     self.faults.append(event)
                 case "result":
                     self.result = event
@@ -149,6 +153,11 @@ class Scene:
             node.state = str(event.facts["state"])
         if node.state == OVER:
             node.does, node.went = "", node.went or event.at
+
+    def _take_health(self, event: Event) -> None:
+        node = self.nodes.get(str(event.facts["instance"]))
+        if node and node.state != OVER:
+            node.does = SERVING.get(str(event.facts["health"]), str(event.facts["health"]))
 
     def _take_loss(self, event: Event) -> None:
         step = int(event.facts["step"])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.rule import Rule
 from rich.table import Table
@@ -24,6 +24,8 @@ DRAWINGS_PER_S = 2
 """How often the picture is redrawn: its clocks tick, and the machine has better things to do."""
 CURVE = 3
 """Lines of the loss curve."""
+BETWEEN = "   "
+"""Of two stages."""
 LABELS = 10
 """Columns of what stands before a curve or a figure."""
 
@@ -76,8 +78,8 @@ class Picture:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         scene = self._scene
         now = max(scene.now, time.time()) if scene.begun and not scene.result else scene.now
-        yield Rule(f"rehearsal {clock(now - scene.begun)[:-2]}", align="left", style="dim")
-        yield stages_line(scene.stages, now)
+        yield Rule(Text(f"rehearsal {clock(now - scene.begun)[:-2]}", "bold"), align="left", style="dim")
+        yield from stages_lines(scene.stages, now, options.max_width)
         nodes = shown_nodes(scene)
         self._rows = max(self._rows, len(nodes))
         if nodes:
@@ -89,16 +91,19 @@ class Picture:
             yield requests_line(scene.requests)
 
 
-def stages_line(stages: list[Stage], now: float) -> RenderableType:
+def stages_lines(stages: list[Stage], now: float, width: int) -> list[Text]:
     """Return the stages so far with their time: those that are over, those that go on, those that failed."""
-    parts = []
+    lines: list[Text] = []
     for stage in stages:
         going = stage.seconds is None
         seconds = now - stage.begun if stage.seconds is None else stage.seconds
         mark, style = ("✗", "bold red") if stage.failed else ("▸", "bold") if going else ("✓", "green")
-        words = f"{mark}\N{NO-BREAK SPACE}{stage.name}\N{NO-BREAK SPACE}{clock(seconds)[:-2]}"
-        parts.append(Text(words, style))
-    return Text("   ").join(parts)
+        words = Text(f"{mark} {stage.name} {clock(seconds)[:-2]}", style)
+        if lines and lines[-1].cell_len + len(BETWEEN) + words.cell_len <= width:
+            lines[-1] = Text(BETWEEN).join([lines[-1], words])
+        else:
+            lines.append(words)
+    return lines
 
 
 def shown_nodes(scene: Scene) -> list[Node]:

@@ -51,7 +51,6 @@ class Watch:
         self._candidates = ChangedFiles(s3, candidates, lambda name: name.endswith("/result.json"), deep=True)
         models = str(outputs["modelsUri"])
         self._pointers = ChangedFiles(s3, models, lambda name: name.endswith("/current.json"), deep=True)
-        self._balancing = emulator.client("elbv2", region)
         self._run, self._cloud = RunNews(), CloudNews()
         self._config, self._next = b"", 0
         self._over, self._said = threading.Event(), dict[str, str]()
@@ -110,6 +109,8 @@ class Watch:
                 if name == "metrics.jsonl":
                     self._learn_steps()
                 yield from tell(found[name])
+            if name == "members.json":
+                yield from self._run.of_duties()
         if self._run.stage in ("trained", "compressed"):
             for content in self._candidates.look().values():
                 yield from self._run.of_candidate(content)
@@ -137,9 +138,3 @@ class Watch:
     def _look_at_balancer(self) -> Iterable[News]:
         if self._stats:
             yield from self._cloud.of_balancer(time.monotonic(), self._stats())
-        for group in self._balancing.describe_target_groups()["TargetGroups"]:
-            told = self._balancing.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
-            health = {
-                one["Target"]["Id"]: one["TargetHealth"]["State"] for one in told["TargetHealthDescriptions"]
-            }
-            yield from self._cloud.of_health(health)

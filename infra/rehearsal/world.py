@@ -23,12 +23,11 @@ from infra.rehearsal.balancer.balancer import Balancer
 from infra.rehearsal.balancer.issuer import Issuer
 from infra.rehearsal.emulator import Emulator, Place, start_emulator
 from infra.rehearsal.folder import Folder, make_short
-from infra.rehearsal.machines.credentials import RoleKeys
 from infra.rehearsal.machines.image import make_image
 from infra.rehearsal.machines.metadata import Metadata
 from infra.rehearsal.machines.network import Network
 from infra.rehearsal.machines.runner import Runner
-from infra.rehearsal.plan import REGION, STACK, Plan
+from infra.rehearsal.plan import STACK, Plan
 from infra.rehearsal.stack import Deployment, deploy, engine_environment
 from infra.rehearsal.stages import stage
 from infra.rehearsal.story import Story
@@ -86,9 +85,7 @@ def build_world(folder: Folder, plan: Plan, story: Story) -> Iterator[World]:
 
 def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     inner = folder.inner
-    tempfile.tempdir = str(
-        make_short(folder)
-    )  # so that it goes, even with a killed one
+    tempfile.tempdir = str(make_short(folder))  # so that it goes, even with a killed one
     authority = Authority.make(inner / "authority")
     place = Place(address=addresses.AWS, port=443, authority=authority)
     emulator = ends.enter_context(start_emulator(inner, place=place))
@@ -96,7 +93,7 @@ def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
         plan = sources.uploaded(emulator, plan)
     network = Network()
     network.start()
-    metadata = Metadata(RoleKeys(emulator, REGION))
+    metadata = Metadata(emulator)
     metadata.start()
     ends.callback(metadata.stop)
     issuer = Issuer(authority, inner / "issuer")

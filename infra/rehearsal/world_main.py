@@ -27,6 +27,7 @@ from infra.rehearsal.machines.namespaces import prepare
 from infra.rehearsal.plan import Plan
 from infra.rehearsal.rehearse import rehearse, require_success, take_down
 from infra.rehearsal.story import Story
+from infra.rehearsal.training import ranks
 from infra.rehearsal.world import World, build_world
 
 FAILURES = (
@@ -65,7 +66,7 @@ def _attempted(world: World, findings: Findings) -> str:
     """Rehearse and return why it failed, empty where it did not."""
     try:
         rehearse(world, findings)
-        require_success(findings, world.settings.train_nodes)
+        require_success(findings, ranks(world))
     except KeyboardInterrupt:
         return INTERRUPTED
     except FAILURES as error:
@@ -82,7 +83,7 @@ def _ended(world: World, findings: Findings, outcome: str) -> str:
     try:
         take_down(world, findings)
         if not outcome:
-            require_success(findings, world.settings.train_nodes)
+            require_success(findings, ranks(world))
     except FAILURES as error:
         return outcome or said(error)
     return outcome

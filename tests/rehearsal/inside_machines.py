@@ -14,8 +14,8 @@ from tests.rehearsal.small_world import SmallWorld, small_world
 
 NODE = """#!/bin/bash
 # A node: says on port 7000 what it is sent, and ends on SIGTERM with a last word.
-mkdir -p /etc/skylift /opt/skylift && touch /etc/skylift/node.env
 echo "I am $(hostname), my home is $HOME, keys: ${AWS_ACCESS_KEY_ID:-none}"
+mkdir -p /etc/skylift /opt/skylift && touch /etc/skylift/node.env
 exec python3 -u -c '
 import signal, socket, sys, threading
 def end(*_):

@@ -14,7 +14,6 @@ from typing import Any
 from infra.rehearsal import addresses
 from infra.rehearsal.authority import Authority
 from infra.rehearsal.emulator import Emulator, Place, start_emulator
-from infra.rehearsal.machines.credentials import RoleKeys
 from infra.rehearsal.machines.image import make_image
 from infra.rehearsal.machines.machine import Machine
 from infra.rehearsal.machines.metadata import Metadata
@@ -97,7 +96,7 @@ def small_world(folder: Path) -> Iterator[SmallWorld]:
     place = Place(address=addresses.AWS, port=443, authority=Authority.make(folder / "authority"))
     with start_emulator(folder / "aws", place=place) as emulator:
         network, story = Network(), Story(folder / "events.jsonl")
-        metadata = Metadata(RoleKeys(emulator, REGION))
+        metadata = Metadata(emulator)
         image = make_image(folder / "image", emulator.endpoint, emulator.ca, disk_bytes=64 * MIB)
         runner = Runner(
             emulator, network, metadata, image, folder / "nodes", story, grace_s=5.0, checks_s=0.5

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infra.account import WITHOUT_ACCOUNT
+
 ROOT = Path(__file__).parents[2]
 PLACES = ("infra", "model_code", "serve_config", "Pulumi.yaml", "pyproject.toml")
 """What goes to AWS, and how it is put up."""
 KNOWING = ("infra/rehearsal/", "infra/cli/")
 """Who may know."""
 ALLOWED = {
-    ("infra/account.py", '"no account is needed to rehearse this very program on an emulated AWS (`uv run skylift rehearse`) "'),
+    ("infra/account.py", f'"{WITHOUT_ACCOUNT.partition(" nor ")[0]} "'),
     ("pyproject.toml", "rehearse = ["),
     ("pyproject.toml", '"moto[server]==5.2.5",  # exact: infra/rehearsal patches it'),
-}  # fmt: skip
+}
 """A hint to who has no account; what the packages of the rehearsal are called."""
 
 

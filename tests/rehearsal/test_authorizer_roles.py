@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from infra.policies import allow, text
 from tests.policies import ROLES
-from tests.rehearsal.node_account import Account, refusal, start_account
+from tests.rehearsal.node_account import Account, refusal
 from tests.rehearsal.role_rows import BESIDE_THE_FLOOR, ROWS
 
 NOTHING = allow("Nothing", ["s3:GetObject"], ["arn:aws:s3:::nothing/nothing"])
 """A policy must have a statement."""
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """The account that all tests here call."""
-    with start_account(tmp_path_factory.mktemp("account")) as started:
-        yield started
 
 
 def test_every_statement_has_a_row(account: Account) -> None:

@@ -45,7 +45,7 @@ def followed(path: Path, until: Callable[[], bool], *, terminal: bool = False) -
 def test_the_picture_says_how_things_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = drawn(seen(events(100)), monkeypatch)
     assert lines[0].startswith("rehearsal 1:39 ─")
-    assert lines[1].replace("\xa0", " ") == "✓ engine 0:03   ✓ up 0:32   ✓ boot 0:20   ▸ training 0:42"
+    assert lines[1] == "✓ engine 0:03   ✓ up 0:32   ✓ boot 0:20   ▸ training 0:42"
     assert lines[2] == "train-1  i-0a1b2c3d4e5f60001  10.20.32.4  running  trains, leads"
     assert lines[3] == "train-3  i-0a1b2c3d4e5f60005  10.20.48.6  booting"
     assert [line[:10].strip() for line in lines[4:]] == ["loss", "0.2374", "95/120"]
@@ -94,7 +94,7 @@ def test_a_stage_that_failed_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
         what="up",
         facts={"name": "up", "state": "failed", "seconds": 4},
     )
-    assert "✗\xa0up\xa00:04" in drawn(seen([failed]), monkeypatch)
+    assert "✗ up 0:04" in drawn(seen([failed]), monkeypatch)
     assert "✗ up" in Timeline().lines([failed])[0].plain
 
 
@@ -152,3 +152,18 @@ def test_a_curve_is_high_where_values_are() -> None:
     assert curve([1, 1], width=3, height=1) == ["▁▁ "]
     assert curve([], width=3, height=2) == ["   ", "   "]
     assert len(curve(range(1000), width=20, height=1)[0]) == 20
+
+
+def test_a_node_does_what_the_load_balancer_says_of_it() -> None:
+    told = [one for one in events(175) if one.facts.get("health")]
+    assert [node.does for node in seen(events(175)).nodes.values() if node.room == "serve"] == ["serves"] * 2
+    sick = Event(at=told[-1].at + 1, kind="note", where="balancer", what="", facts={"health": "unhealthy"})
+    sick.facts["instance"] = told[0].facts["instance"]
+    assert seen([*events(175), sick]).nodes[told[0].facts["instance"]].does == "is not ready"
+
+
+def test_the_verdict_on_a_fault_is_not_another_fault() -> None:
+    facts = {"name": "leader-killed", "state": "begun"}
+    begun = Event(at=1.0, kind="fault", where="operator", what="leader killed", facts=facts)
+    done = Event(at=2.0, kind="fault", where="operator", what="kept", facts={**facts, "state": "done"})
+    assert seen([begun, done]).faults == [begun]

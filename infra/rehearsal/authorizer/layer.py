@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from infra.rehearsal.authorizer import context, ledger, refusals, resources
+from infra.rehearsal.authorizer import context, ledger, refusals, resources, signature
 from infra.rehearsal.authorizer.conditions import UnjudgedError
 from infra.rehearsal.authorizer.decide import Caller, Policies, refusal
 from infra.rehearsal.authorizer.doors import endpoint
@@ -40,6 +40,8 @@ class Authorizer:
         call = read(environ)
         try:
             caller = principal(call.key, call.token)
+            if not signature.is_right(environ, caller.secret):
+                raise StrangerError("signature")
         except StrangerError as error:
             ledger.stranger(call, error.reason)
             return _refuse(environ, start_response, call, error.reason)
@@ -63,7 +65,7 @@ class Authorizer:
         """Answer as the application does, but say of what is missing whether it is only to those who may list."""
         status, headers, body = asked(self._application, environ)
         if status.startswith("404") and judge.call.operation in ("GetObject", "HeadObject"):
-            refused = judge.of(resources.bucket_need("s3:ListBucket", judge.call.input["Bucket"]))
+            refused = judge.of_listing(judge.call.input["Bucket"])
             if refused is not None:
                 return _refuse(environ, start_response, judge.call, refusals.DENIED, refused)
         ledger.allowed(judge.caller.name, judge.call)
@@ -114,6 +116,12 @@ class Judge:
                 return None  # S3 says so to everybody
         found = (self.of(need) for need in resources.needs(self.call))
         return next((one for one in found if one is not None), None)
+
+    def of_listing(self, bucket: str) -> str | None:
+        """Return why a bucket may not be listed; None where it may, or is not there."""
+        if not resources.bucket_exists(bucket):
+            return None
+        return self.of(resources.bucket_need("s3:ListBucket", bucket))
 
     def of(self, need: Need) -> str | None:
         """Return why one action is refused; None where it is not. A refusal is kept."""

@@ -33,6 +33,8 @@ class Stats:
     """Requests that are over."""
     failed: int = 0
     """Those that were answered 5xx, or not at all."""
+    p50_ms: float = 0.0
+    """Median of the last response times, in milliseconds."""
     answered_by: dict[str, int] = field(default_factory=dict)
     """Instance -> requests that went to it."""
     targets: dict[str, str] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Balancer:
         Args:
             emulator: whose balancer it is, and whose authority vouches for the issuer of tokens.
             folder: for its log.
-            story: is told when a target's health changes, and what cannot be done.
+            story: is told what cannot be done.
             address: IP address that it listens on.
 
         Raises:
@@ -94,7 +96,11 @@ class Balancer:
         ever = self._metrics.ever()
         by = {name.removeprefix("by "): count for name, count in ever.items() if name.startswith("by i-")}
         return Stats(
-            requests=ever["requests"], failed=ever["failed"], answered_by=by, targets=dict(self._states)
+            requests=ever["requests"],
+            failed=ever["failed"],
+            p50_ms=self._metrics.median(),
+            answered_by=by,
+            targets=dict(self._states),
         )
 
     def _follow(self) -> None:
@@ -147,9 +153,6 @@ class Balancer:
             states |= {name: told[0] for name, told in health.items()}
             if self._targets.told(group.arn, health):
                 self._emulator.ask("target-health", arn=group.arn, health=health)
-        for name, state in states.items():
-            if self._states.get(name) != state:
-                self._story.tell("note", f"{name} is {state}", where=WHERE, instance=name, health=state)
         self._states = states
 
     def _read(self, output: IO[bytes]) -> None:

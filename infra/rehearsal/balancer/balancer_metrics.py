@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from infra.rehearsal.balancer.haproxy_config import OPEN
 
 NAMESPACE = "AWS/ApplicationELB"
+LAST = 1000
+"""Response times that the median is of."""
 MOST_VALUES = 150
 """Of different ones in one datum of PutMetricData."""
 
@@ -80,6 +83,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._front, self._groups = Counts(), dict[str, Counts]()
         self._ever: Counter[str] = Counter()
+        self._last: deque[int] = deque(maxlen=LAST)
 
     def add(self, one: Answered) -> None:
         """Count a request."""
@@ -88,6 +92,8 @@ class Metrics:
             self._ever["requests"] += 1
             self._ever["failed"] += one.status >= 500 or one.status < 0
             self._ever[f"by {one.server}"] += 1
+            if one.by_target:
+                self._last.append(one.milliseconds)
             if one.server:
                 self._groups.setdefault(one.backend.removesuffix(OPEN), Counts()).add(one)
 
@@ -95,6 +101,11 @@ class Metrics:
         """Return requests, failed ones (5xx or no answer), and those by each target (`by i-…`), since the start."""
         with self._lock:
             return Counter(self._ever)
+
+    def median(self) -> float:
+        """Return the median of the last response times in milliseconds; 0 where there are none."""
+        with self._lock:
+            return statistics.median(self._last) if self._last else 0.0
 
     def take(self) -> tuple[Counts, dict[str, Counts]]:
         """Return what was counted since the last time: of the balancer, and of groups by name."""

@@ -31,11 +31,12 @@ class Issuer:
 
         Args:
             authority: issues its certificate.
-            folder: for its log.
+            folder: for its log; made where it is not there.
             address: IP address that it listens on.
             port: TCP port; 0: any that is free.
         """
         self._authority, self._folder = authority, folder
+        folder.mkdir(parents=True, exist_ok=True)
         self._address, self._port = address, port
         self._key = self._made()
         self._server: ThreadingHTTPServer | None = None

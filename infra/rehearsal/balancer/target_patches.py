@@ -25,23 +25,18 @@ NOT_IN_USE = [
 ]
 
 
+def deregister(self: Value, targets: list[dict[str, Any]]) -> None:
+    """Take targets out; those that are in no longer are no error, as AWS says."""
+    _move(self, [one["Id"] for one in targets], self.deregistered_targets)
+
+
+def deregister_terminated_instances(self: Value, instance_ids: list[str]) -> None:
+    """Take out those whose instances have ended."""
+    _move(self, instance_ids, self.terminated_targets)
+
+
 def targets_that_drain() -> None:
     """A target that is deregistered, or whose instance ends, is draining until its group's delay is over."""
-    left: Callable[..., None] = FakeTargetGroup.deregister
-    ended: Callable[..., None] = FakeTargetGroup.deregister_terminated_instances
-
-    def marked(group: Value) -> None:
-        for target in [*group.deregistered_targets.values(), *group.terminated_targets.values()]:
-            target.setdefault(SINCE, time.monotonic())
-
-    def deregister(self: Value, targets: list[dict[str, Any]]) -> None:
-        left(self, targets)
-        marked(self)
-
-    def deregister_terminated_instances(self: Value, instance_ids: list[str]) -> None:
-        ended(self, instance_ids)
-        marked(self)
-
     _put(FakeTargetGroup, deregister, "deregister")
     _put(FakeTargetGroup, deregister_terminated_instances, "deregister_terminated_instances")
 
@@ -85,6 +80,14 @@ def health_that_the_balancer_saw() -> None:
 
     _put(FakeTargetGroup, health_for, "health_for")
     _put(ELBv2Backend, describe_target_health, "describe_target_health")
+
+
+def _move(group: Value, names: list[str], place: dict[str, dict[str, Any]]) -> None:
+    for name in names:
+        target = group.targets.get(name)
+        if target:
+            place[name] = {**target, SINCE: time.monotonic()}  # there before it is gone here: others look
+            group.targets.pop(name, None)
 
 
 def _put(owner: object, value: object, name: str) -> None:

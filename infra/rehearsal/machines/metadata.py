@@ -19,6 +19,7 @@ from http import HTTPStatus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.rehearsal import addresses
+from infra.rehearsal.emulator import Emulator
 from infra.rehearsal.machines.credentials import RoleKeys
 
 LONGEST_S = 21_600
@@ -86,15 +87,23 @@ class Facts:
 class Metadata:
     """The service. Machines are made known to it, and what happens to them is told it."""
 
-    def __init__(self, keys: RoleKeys, *, address: str = addresses.METADATA, port: int = 80) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        *,
+        region: str = "eu-central-1",
+        address: str = addresses.METADATA,
+        port: int = 80,
+    ) -> None:
         """Take where it is; `start` opens it.
 
         Args:
-            keys: hands out those of the machines' roles.
+            emulator: the account, where roles are assumed.
+            region: AWS region.
             address: all SDKs know the one of AWS.
             port: 0 for any that is free.
         """
-        self._keys, self._place = keys, (address, port)
+        self._keys, self._place = RoleKeys(emulator, region), (address, port)
         self._facts: dict[str, Facts] = {}
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()

@@ -28,6 +28,8 @@ class Clients:
         self._session = botocore.session.get_session()
         self._made: dict[tuple[str, str], Any] = {}
         self._account = ""
+        self.stopping = threading.Event()
+        """Set when the engine was told to stop: who waits for something waits no more."""
 
     def client(self, service: str, region: str) -> Value:
         """Return the client of a service in a region."""

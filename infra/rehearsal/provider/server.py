@@ -154,7 +154,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Delete a resource."""
 
         def delete() -> Message:
-            lifecycle.delete(self._target(request.urn, request.old_inputs, request.id, request.properties))
+            target = self._target(request.urn, request.old_inputs, request.id, request.properties)
+            target.patience = request.timeout
+            lifecycle.delete(target)
             return empty_pb2.Empty()
 
         return self._answered(context, delete)
@@ -169,7 +171,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return self._answered(context, invoke)
 
     def Cancel(self, request: Message, context: Message) -> Message:  # noqa: N802, ARG002 - gRPC's
-        """Let running calls end: each is short."""
+        """Let running calls end: each is short, and what waits for nodes to go waits no more."""
+        self._clients.stopping.set()
         return empty_pb2.Empty()
 
     def _target(self, urn: str, inputs: Message, identity: str = "", state: Message = None) -> Target:

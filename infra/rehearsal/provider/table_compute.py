@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import botocore.exceptions
-
-from infra.rehearsal.provider import shapes
+from infra.rehearsal.provider import group_drain, instance_refresh, shapes
 from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.provider.row import Row
 from infra.rehearsal.provider.tags import EC2, EC2_LISTED
@@ -109,9 +107,19 @@ def _group(target: Target, operation: str, request: dict[str, Any]) -> dict[str,
                 hooks, given, names, "initialLifecycleHooks."
             )
         request["Tags"] = _group_tags(target, target.inputs)
+    if operation == "update_auto_scaling_group":
+        _leave_unchanged(target, request)
     if operation == "delete_auto_scaling_group":
         request["ForceDelete"] = True
     return request
+
+
+def _leave_unchanged(target: Target, request: dict[str, Any]) -> None:
+    """Say only what has changed, as the AWS plugin does: nodes set sizes too, and an update must not set them back."""
+    shape = target.shape("update_auto_scaling_group")
+    for name, value in target.before.items():
+        if name != "name" and target.inputs.get(name) == value:
+            request.pop(shapes.member_of(shape, name, GROUP_NAMES), None)
 
 
 def _group_tags(target: Target, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -161,6 +169,7 @@ def _group_change(target: Target, changed: set[str]) -> None:
             target.call("delete_tags", Tags=lost)
         if wanted:
             target.call("create_or_update_tags", Tags=wanted)
+    instance_refresh.start(target, changed, GROUP_NAMES)
 
 
 def _texts(values: Value) -> list[str]:
@@ -178,20 +187,6 @@ def _group_seen(_: Target, found: Mapping[str, Any]) -> dict[str, Any]:
         "targetGroupArns": found.get("TargetGroupARNs", []),
         "vpcZoneIdentifiers": [one for one in str(found.get("VPCZoneIdentifier", "")).split(",") if one],
     }
-
-
-def _end_instances(target: Target) -> None:
-    """Let a group's instances go first: a deletion by force does not wait for them."""
-    try:
-        target.call(
-            "update_auto_scaling_group",
-            AutoScalingGroupName=target.inputs["name"],
-            MinSize=0,
-            MaxSize=0,
-            DesiredCapacity=0,
-        )
-    except botocore.exceptions.ClientError:
-        return
 
 
 ROWS: Mapping[str, Row] = {
@@ -253,7 +248,7 @@ ROWS: Mapping[str, Row] = {
         mend=_group,
         change=_group_change,
         seen=_group_seen,
-        before_delete=_end_instances,
-        notes={"instanceRefresh": "kept, never started: the emulator has no instance refresh"},
+        before_delete=group_drain.drain,
+        notes={"instanceRefresh": "started; without nodes that run it stays Pending, as nobody replaces any"},
     ),
 }

@@ -59,6 +59,8 @@ class Target:
     """What was asked for last time, at an update."""
     answer: dict[str, Any] = field(default_factory=dict)
     """What `create` answered."""
+    patience: float = 0.0
+    """Seconds that the program gives to an operation that waits; 0: it names none."""
 
     @property
     def region(self) -> str:

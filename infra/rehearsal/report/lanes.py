@@ -82,8 +82,9 @@ def lanes(events: Iterable[Event]) -> list[Lane]:
     for event in events:
         scene.take([event])
         at = event.at - scene.begun
-        if event.kind == "node":
-            node = scene.nodes[str(event.facts.get("instance", event.where))]
+        instance = str(event.facts.get("instance", event.where))
+        if instance in scene.nodes and (event.kind == "node" or "health" in event.facts):
+            node = scene.nodes[instance]
             lane = found.setdefault(node.instance, Lane(name=node.name))
             if node.instance in open_bars:
                 close(node.instance, at)
@@ -93,8 +94,8 @@ def lanes(events: Iterable[Event]) -> list[Lane]:
             begun = balancer.bars[-1].ended if balancer.bars else at - GAP_SECONDS
             begun = begun if at - begun < GAP_SECONDS else at - 1.0
             balancer.go_on(Bar(begun=max(begun, 0.0), ended=at, kind="requests", label="requests"))
-        elif event.kind == "fault":
-            lane = found.get(str(event.facts.get("instance", event.where)), operator)
+        elif event.kind == "fault" and event.facts.get("state") != "done":
+            lane = found.get(instance, operator)
             lane.marks.append(Mark(at=at, label=event.what))
     for instance in list(open_bars):
         close(instance, scene.now - scene.begun)

@@ -12,6 +12,7 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.elbv2.models import FakeTargetGroup
 
+from infra.rehearsal.balancer.target_patches import deregister
 from infra.rehearsal.scaling import hooks, targets
 from infra.rehearsal.scaling.book import record_of, source_of
 from infra.rehearsal.scaling.calls import group_of
@@ -194,14 +195,6 @@ def _attach_target_groups(self: AutoScalingBackend, group_name: str, target_grou
             targets.enter(node, new)
 
 
-def _deregister(self: FakeTargetGroup, wanted: list[dict[str, Any]]) -> None:
-    """Take targets out; those that are in no longer are no error, as AWS says."""
-    for one in wanted:
-        found = self.targets.pop(one["Id"], None)
-        if found:
-            self.deregistered_targets[one["Id"]] = found
-
-
 def _nothing(*_: object, **__: object) -> None:
     """Do nothing: the loop does it."""
     DESK.bell.set()
@@ -221,7 +214,7 @@ _TAKEN: tuple[tuple[type, str, Callable[..., Any]], ...] = (
     (AutoScalingResponse, "delete_lifecycle_hook", _delete_lifecycle_hook),
     (AutoScalingResponse, "set_instance_health", _set_instance_health),
     (AutoScalingResponse, "terminate_instance_in_auto_scaling_group", _terminate_instance),
-    (FakeTargetGroup, "deregister", _deregister),
+    (FakeTargetGroup, "deregister", deregister),
 )
 
 
