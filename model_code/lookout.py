@@ -30,6 +30,8 @@ STALE_POLLS = 6
 """Looks without a sign of life after which the leader counts as gone."""
 SILENT_POLLS = 6
 """Looks after which a node that is called, and has not answered, counts as gone whatever AWS says."""
+LEAVING_POLLS = 3
+"""The same for a node that AWS has out of service already: it takes its leave by itself, if it lives."""
 STAGGER_POLLS = 2
 """Looks that each one in line waits longer than the one before it: nodes see the same news up to 1.3 looks apart."""
 STOP_SECONDS = 5.0
@@ -178,8 +180,11 @@ class Lookout:
 
     def _silent(self, now: float) -> frozenset[str]:
         """Return the nodes that were called and have not answered for long."""
+        members = {one.id for one in self.members.members}
         return frozenset(
-            one for one, since in self._called.items() if now - since > SILENT_POLLS * self._poll
+            one
+            for one, since in self._called.items()
+            if now - since > (SILENT_POLLS if one in members else LEAVING_POLLS) * self._poll
         )
 
     def _give_up(self, silent: frozenset[str], living: Living) -> None:

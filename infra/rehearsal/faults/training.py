@@ -126,7 +126,7 @@ FAULTS = (
         inject=follower_killed,
         verdict=resumes,
         quick=True,
-        steps=300,
+        steps=120,
     ),
     Fault(
         name="leader-killed",
@@ -135,7 +135,7 @@ FAULTS = (
         promise=RESUMES,
         inject=leader_killed,
         verdict=resumes,
-        steps=300,
+        steps=120,
     ),
     Fault(
         name="both-killed",
@@ -144,7 +144,7 @@ FAULTS = (
         promise=RESUMES,
         inject=both_killed,
         verdict=resumes,
-        steps=300,
+        steps=120,
     ),
     Fault(
         name="spot-notice",
@@ -154,7 +154,7 @@ FAULTS = (
         inject=spot_notice,
         verdict=loses_nothing,
         quick=True,
-        steps=300,
+        steps=120,
     ),
     Fault(
         name="node-hangs",
@@ -163,7 +163,7 @@ FAULTS = (
         promise=RESUMES,
         inject=node_hangs,
         verdict=resumes,
-        steps=300,
+        steps=120,
     ),
     Fault(
         name="node-slow",
@@ -172,7 +172,7 @@ FAULTS = (
         promise="named in the log; the training goes on",
         inject=node_slow,
         verdict=goes_on,
-        steps=300,
+        steps=120,
     ),
     Fault(
         name="disk-full",
@@ -181,6 +181,6 @@ FAULTS = (
         promise="the training goes on; what could not be saved is said",
         inject=disk_full,
         verdict=resumes,
-        steps=600,
+        steps=240,
     ),
 )

@@ -26,13 +26,16 @@ from infra.rehearsal.sources import operator_environment
 if TYPE_CHECKING:
     from infra.rehearsal.world import World
 
-EVERY = 50
+EVERY = 20
 """Steps between checkpoints of a training that is disturbed."""
-FIRST_STEPS = 200
+FIRST_STEPS = 100
 """Of a training that nobody disturbs, and before the first fault."""
 SHARE_MORE = 1.3
 """Steps beyond those that the faults are about to take."""
-TRAINING = ("train.keep_checkpoints=4", "train.hang_seconds=20", f"train.checkpoint_every={EVERY}")
+TRAINING = (
+    *("train.global_batch=16", "train.keep_checkpoints=4", "train.hang_seconds=20"),
+    f"train.checkpoint_every={EVERY}",
+)
 COMPRESSION = ("compress.prune=", "compress.quantize=false", "compress.distill=false", "compress.rounds=0")
 """The uncompressed network is released: faults are about other things."""
 FAILURES = (

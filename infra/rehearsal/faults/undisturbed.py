@@ -51,8 +51,8 @@ def train(settings: Settings, folder: Path, environment: Mapping[str, str]) -> d
         *("--run-id", "undisturbed", "--full-world", count, *settings.words),
     ]
     launch = ["-m", "model_code.launch", "--standalone", "--nproc-per-node", count, "-m", "model_code.train"]
-    # As on a node: what is added up in another order has other last bits.
-    threads = str(len(os.sched_getaffinity(0)))
+    # As on a node, which has its share of the cores: what is added up in another order has other last bits.
+    threads = str(max(1, len(os.sched_getaffinity(0)) // settings.processes))
     done = subprocess.run(
         [sys.executable, *launch, *words],
         capture_output=True,
