@@ -7,7 +7,6 @@ where one of them is gone already, since those that are left would wait for it.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -17,7 +16,7 @@ from model_code.checkpoint.files import FOLDER, newest_step
 from model_code.lookout import Lookout
 from model_code.membership import Members, again
 from model_code.node_commands import GRACE_SECONDS, train_command
-from model_code.node_parts import TICK, NodeParts
+from model_code.node_parts import TICK, NodeParts, quiet
 from model_code.progress import say
 from model_code.stage_process import StageProcess
 from model_code.state import RunState
@@ -47,10 +46,7 @@ def train_epoch(parts: NodeParts, state: RunState, report: Callable[[], None]) -
     names = ", ".join(one.id for one in members.trainers)
     say(f"epoch {members.epoch}: training on {members.active} nodes ({names}), led by {members.leader}")
     command = train_command(parts.settings, members, parts.me, parts.processes, state.shards)
-    threads = max(1, len(os.sched_getaffinity(0)) // parts.processes)
-    # C++ stack traces of lost connections say nothing that the trainers do not say in a line.
-    quiet = {"OMP_NUM_THREADS": str(threads), "TORCH_CPP_LOG_LEVEL": "ERROR"}
-    child = StageProcess(command, parts.woken, quiet)
+    child = StageProcess(command, parts.woken, quiet(parts.processes), parts.warm)
     try:
         while child.running and _goes_on(parts, members.epoch):
             report()

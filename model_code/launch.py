@@ -8,22 +8,35 @@ A trainer says in one line why it stops; torchrun would bury that line under a r
 
 from __future__ import annotations
 
+import argparse
 import logging
 import signal
 import sys
+from collections.abc import Callable
 
 from torch.distributed import DistError
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
-from torch.distributed.run import parse_args, run
+from torch.distributed.launcher.api import elastic_launch
+from torch.distributed.run import config_from_args, parse_args, run
 
 
-def main(words: list[str]) -> int:
-    """Run torchrun with these words; return the first failed trainer's exit code (1 or 2), or 128 + a signal's."""
+def main(words: list[str], entry: Callable[[list[str]], None] | None = None) -> int:
+    """Run torchrun with these words; return the first failed trainer's exit code (1 or 2), or 128 + a signal's.
+
+    Args:
+        words: torchrun's own, and the trainers'.
+        entry: what each trainer does, given its words, in a process forked from this one; None: the module that the
+            words name is started.
+    """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        run(parse_args(words))  # type: ignore[no-untyped-call]
+        arguments = parse_args(words)  # type: ignore[no-untyped-call]
+        if entry:
+            _fork(arguments, entry)
+        else:
+            run(arguments)  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         if failure.exitcode < 0:  # it could not say so itself
@@ -39,6 +52,12 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"error: the trainers cannot meet any more ({reason}); start the same again\n")
         return 1
     return 0
+
+
+def _fork(arguments: argparse.Namespace, entry: Callable[[list[str]], None]) -> None:
+    arguments.start_method = "fork"
+    config, _, _ = config_from_args(arguments)
+    elastic_launch(config=config, entrypoint=entry)(arguments.training_script_args)
 
 
 if __name__ == "__main__":

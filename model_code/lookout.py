@@ -104,7 +104,8 @@ class Lookout:
     def stop(self) -> None:
         """Look no more, and wait for the look that is under way (not for an AWS that does not answer)."""
         self.retire()
-        self._thread.join(STOP_SECONDS)
+        if self._thread.ident:  # it may never have begun
+            self._thread.join(STOP_SECONDS)
 
     def suspect(self) -> None:
         """Look at once: something broke, and a node may be gone."""

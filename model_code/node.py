@@ -55,7 +55,12 @@ def main(words: list[str]) -> None:
     metadata = InstanceMetadata(os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or DEFAULT_ENDPOINT)
     clients = make_clients(settings.region)
     poll = min(NOTICE_SECONDS, settings.poll_seconds)
-    Node(assemble(settings, clients, metadata, gpus=count_gpus(), notice_poll=poll)).run()
+    parts = assemble(settings, clients, metadata, gpus=count_gpus(), notice_poll=poll)
+    parts.warm.begin()
+    try:
+        Node(parts).run()
+    finally:
+        parts.warm.close()
 
 
 class Node:
@@ -80,9 +85,12 @@ class Node:
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         parts = self.parts
         if not self._over():
-            parts.lookout.start()
             parts.notice.start()
             try:
+                # The others train on meanwhile: they are stopped only for a node that can start at once.
+                while parts.batch and not parts.notice.reason and not parts.warm.settled.wait(TICK):
+                    pass
+                parts.lookout.start()
                 while not parts.notice.reason and not self._over():
                     self._bearing(self.work)
             finally:
@@ -132,6 +140,7 @@ class Node:
     def compress(self, _: RunState) -> None:
         """Let the others go, and let the smallest network that keeps its quality pass."""
         parts = self.parts
+        parts.warm.close()  # nobody trains any more
         self._bearing(self.shrink)
         with tempfile.TemporaryDirectory(prefix="skylift-serve-") as folder:
             bundle = parts.settings.serve_bundle, parts.settings.serve_bundle_sha256

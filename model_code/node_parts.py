@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from model_code.roster import Roster
 from model_code.scaling_group import Clients, ScalingGroup
 from model_code.stage_process import StageProcess
 from model_code.state import RunState, StateFile
+from model_code.warm_process import Warm
 
 TICK = 1.0
 """Seconds that a node waits at most before it looks around: a signal to it does not wake it."""
@@ -54,6 +56,8 @@ class NodeParts:
     """Why it is about to go."""
     lookout: Lookout
     """Who is in the group."""
+    warm: Warm
+    """Starts trainers without their imports."""
     gone: bool = False
     """True: it took its leave."""
     batch: int = 0
@@ -129,8 +133,21 @@ def assemble(
         woken=woken,
         notice=Notice(metadata, poll=notice_poll, woken=woken),
         lookout=lookout,
+        warm=Warm(quiet(processes)),
     )
     return parts
+
+
+def quiet(processes: int) -> dict[str, str]:
+    """Return the trainers' variables: their share of the cores, and no C++ stack traces.
+
+    Those of lost connections say nothing that the trainers do not say in a line.
+
+    Args:
+        processes: trainers on this machine.
+    """
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    return {"OMP_NUM_THREADS": str(threads), "TORCH_CPP_LOG_LEVEL": "ERROR"}
 
 
 def count_gpus(devices: Path = Path("/dev")) -> int:

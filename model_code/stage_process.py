@@ -13,6 +13,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import IO, Any
 
+from model_code.warm_process import Forked, Warm
+
 ERROR = "error: "
 """How a stage's one line about its failure begins; see `errors.py`."""
 
@@ -25,6 +27,7 @@ class StageProcess:
         command: Sequence[str],
         woken: threading.Event,
         environment: Mapping[str, str] = MappingProxyType({}),
+        warm: Warm | None = None,
     ) -> None:
         """Start it.
 
@@ -32,16 +35,21 @@ class StageProcess:
             command: what to start, in a session of its own: a signal to this program is not one to it.
             woken: set when it has ended.
             environment: variables beside our own.
+            warm: starts it where it can, in an environment of its own.
         """
-        self._process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            env={**os.environ, **environment},
-        )
+        self._process: subprocess.Popen[str] | Forked
+        if warm and warm.takes(command):
+            self._process = warm.start(command)
+        else:
+            self._process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
         self._said, self._printed = "", [""]
         self._threads = [
             threading.Thread(target=_read, args=(self._process.stderr, self._hear), daemon=True),
@@ -60,7 +68,7 @@ class StageProcess:
     @property
     def code(self) -> int:
         """Its exit code, once it has ended; a signal's number with a minus where one killed it."""
-        return int(self._process.returncode)
+        return int(self._process.returncode or 0)
 
     @property
     def reason(self) -> str:
@@ -90,7 +98,9 @@ class StageProcess:
 
     def kill(self) -> None:
         """End it and its group at once; what has ended is left alone."""
-        if self.running:
+        if self.running and isinstance(self._process, Forked):
+            self._process.kill_group()
+        elif self.running:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._ended.wait()

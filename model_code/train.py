@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
@@ -181,9 +182,16 @@ def finished(run: str, config: RunConfig, index: DataIndex) -> dict[str, Any] | 
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether SIGTERM has come; the signal does nothing else meanwhile."""
+    """Yield a function that tells whether SIGTERM has come; who else has asked for the signal hears it too."""
     asked = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    before = signal.getsignal(signal.SIGTERM)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, hear)
     try:
         yield asked.is_set
     finally:

@@ -136,7 +136,7 @@ def _row(scene: Scene, fault: Fault[Any]) -> Row:
         seen = fault.verdict(fault.inject(scene))
         kept, what, seconds = seen.kept, seen.what, seen.recovery_seconds
     except FAILURES as error:
-        what = f"did not recover: {error or type(error).__name__}"
+        what = f"did not recover: {str(error) or type(error).__name__}"
         scene.heal()
     row = Row(
         name=fault.name,

@@ -84,6 +84,7 @@ class Machine:
         """
         (self.folder / "disk").mkdir(parents=True, exist_ok=True)
         self._image.introduce(self.address)
+        self._image.share_bytecode(user_data)
         self._write(user_data)
         given = [
             f"node={self.folder}",
