@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import NoCredentialsError
 
-from model_code.lookout import SILENT_POLLS, STALE_POLLS, Lookout, Wishes
+from model_code.lookout import LEAVING_POLLS, SILENT_POLLS, STALE_POLLS, Lookout, Wishes
 from model_code.membership import Living, Member, again
 from model_code.roster import Roster
 
