@@ -75,10 +75,10 @@ def _watched(world: World) -> Iterator[None]:
 
 def take_down(world: World, findings: Findings) -> None:
     """Destroy everything, and look by AWS's own lists whether anything is left."""
-    findings.denials = world.emulator.ask("denials")
-    findings.calls = world.emulator.ask("calls")
     with stage(world.story, "destroy"):
         world.stack.destroy()
+        findings.denials = world.emulator.ask("denials")
+        findings.calls = world.emulator.ask("calls")
         sources.take_away(world.emulator, world.plan)
         after = inventory_of(world.emulator, REGION)
         findings.left = [
