@@ -1,4 +1,4 @@
-"""What `pulumi up` runs. The wiring stands in program.py, where tests and the rehearsal take it from as well."""
+"""What `pulumi up` runs. The wiring stands in program.py, where tests take it from as well."""
 
 from __future__ import annotations
 

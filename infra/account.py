@@ -19,7 +19,7 @@ from infra.settings import Settings
 Answer = TypeVar("Answer")
 
 WITHOUT_ACCOUNT = (
-    "no account is needed to rehearse this very program on an emulated AWS (`uv run pytest tests/engine`) "
+    "no account is needed to rehearse this very program on an emulated AWS (`uv run skylift rehearse`) "
     "nor for `uv run skylift pipeline`"
 )
 """The way on for who has none."""

@@ -21,7 +21,8 @@ class Notice:
         """
         self._metadata, self._poll, self._woken = metadata, poll, woken
         self._over = threading.Event()
-        self._warned = ""
+        self._warned = ""  # when the risk rose that was told of
+        self._silent = ""  # why the service did not answer, once it was said
         self.reason = ""
         """Empty while the node stays."""
         self._thread = threading.Thread(target=self._listen, name="notice", daemon=True)
@@ -45,11 +46,11 @@ class Notice:
             try:
                 if reason := self._metadata.notice():
                     self.give(reason)
-                elif (when := self._metadata.rebalance()) != self._warned:
+                elif (when := self._metadata.rebalance()) not in ("", self._warned):
                     self._warned = when
                     say(f"a spot interruption is more likely than usual since {when}; the training goes on")
             except OSError as error:
-                if self._warned != str(error):  # said once; asked again all along
-                    self._warned = str(error)
+                if self._silent != str(error):  # said once; asked again all along
+                    self._silent = str(error)
                     say(f"warning: the instance metadata service does not answer: {error}")
             self._over.wait(self._poll)

@@ -59,7 +59,7 @@ def test_an_unknown_stack_is_refused_with_those_that_there_are() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"error: --stack must name a file Pulumi.STACK.yaml in {ROOT}/infra/stacks, got `staging`; "
-        "there are: dev, prod\n"
+        "there are: dev, prod, rehearsal\n"
     )
 
 

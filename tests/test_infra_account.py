@@ -87,7 +87,7 @@ def test_without_an_account_one_line_says_what_is_missing(region: str, missing: 
         account.require(settings(region), credentials_named=False)
     assert str(error.value) == (
         f"missing for a preview: {missing}; no account is needed to rehearse this very program on an emulated AWS "
-        "(`uv run pytest tests/engine`) nor for `uv run skylift pipeline`"
+        "(`uv run skylift rehearse`) nor for `uv run skylift pipeline`"
     )
 
 

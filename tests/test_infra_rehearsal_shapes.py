@@ -8,6 +8,7 @@ import botocore.session
 import pytest
 
 from infra.rehearsal.provider import shapes
+from infra.rehearsal.provider.table_balancing import ROWS
 
 
 def shape_of(service: str, operation: str) -> Any:
@@ -20,6 +21,18 @@ def test_names_are_matched_without_case_and_plural() -> None:
     """`cidrBlock` is `CidrBlock`, and a plural's end does not count."""
     found = shapes.document(shape_of("ec2", "CreateVpc"), {"cidrBlock": "10.0.0.0/16", "unknown": 1}, {})
     assert found == {"CidrBlock": "10.0.0.0/16"}
+
+
+def test_what_verifies_tokens_reaches_the_listener() -> None:
+    """Pulumi's name for it is shorter than AWS's: without the row's help it would be left out in silence."""
+    tokens = {"issuer": "https://issuer", "jwksEndpoint": "https://issuer/keys"}
+    inputs = {"defaultActions": [{"type": "jwt-validation", "order": 1, "jwtValidation": tokens}]}
+    names = ROWS["aws:lb/listener:Listener"].names
+    found = shapes.document(shape_of("elbv2", "CreateListener"), inputs, names)
+    config = {"Issuer": "https://issuer", "JwksEndpoint": "https://issuer/keys"}
+    assert found == {
+        "DefaultActions": [{"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": config}]
+    }
 
 
 def test_values_take_the_shape_s_types() -> None:

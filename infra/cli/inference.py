@@ -60,7 +60,12 @@ class OneAddress(AbstractResolver):
         """Return the address."""
         return [
             ResolveResult(
-                hostname=host, host=self._address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+                hostname=host,
+                host=self._address,
+                port=port,
+                family=family,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
             )
         ]
 

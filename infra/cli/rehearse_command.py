@@ -54,13 +54,17 @@ def run(
     data: Data = "",
     config: Annotated[
         list[str] | None,
-        typer.Option("--config", "-c", help="Setting of the stack, as trainNodes=3; may be given many times."),
+        typer.Option(
+            "--config", "-c", help="Setting of the stack, as trainNodes=3; may be given many times."
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(help="What is to go wrong, by name; may be given many times.")
     ] = None,
     out: Where = DEFAULT_FOLDER,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave it up at the end and say how to call it.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave it up at the end and say how to call it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Rehearse the whole deployment on this machine, on an emulated AWS, and destroy it again.
@@ -70,7 +74,6 @@ def run(
     """
     context.info_name = "rehearse"  # what messages call it
     from infra.rehearsal import detached  # Pulumi takes a second to load: only who rehearses pays it
-    from infra.rehearsal.closing import table
     from infra.rehearsal.engine import require_engine
     from infra.rehearsal.folder import folder_at
     from infra.rehearsal.machines.namespaces import require_namespaces
@@ -88,13 +91,20 @@ def run(
 
 
 def plan(
-    recipe: str, data: str, settings: Sequence[str], config: Sequence[str], faults: Sequence[str], *, keep: bool
+    recipe: str,
+    data: str,
+    settings: Sequence[str],
+    config: Sequence[str],
+    faults: Sequence[str],
+    *,
+    keep: bool,
 ) -> Plan:
     """Return what is asked for, held to all rules that need no machine.
 
     Raises:
         InputError: a setting, a source or a name that the rehearsal would fail by.
     """
+    from infra.constraints import check
     from infra.rehearsal.faults import trials
     from infra.rehearsal.plan import SOURCE_BUCKET, STACK, Plan
 
@@ -105,7 +115,9 @@ def plan(
     source = parse_data(data)
     local = source.shards or (source.source if source.source != "digits" else "")
     if local.startswith("s3:") or "s3://" in local:
-        raise InputError(f"--data must lie on this machine, got `{data}`; the rehearsal reaches no real bucket")
+        raise InputError(
+            f"--data must lie on this machine, got `{data}`; the rehearsal reaches no real bucket"
+        )
     changed = {
         **given,
         "skylift:recipe": recipe,
@@ -113,6 +125,8 @@ def plan(
         "skylift:settings": [*given.get("skylift:settings", []), *settings],
     }
     wanted = stack_settings(STACK, changed=changed)
+    if refused := check(wanted, None):
+        raise InputError(refused[0])
     processes.run("check", stages.check_command(wanted.recipe, list(wanted.settings)))
     shards = source.shards.removeprefix("file://")
     return Plan(
@@ -183,7 +197,7 @@ def last_words(folder: Folder) -> str:
 
 
 @app.command()
-def status(out: Where = DEFAULT_FOLDER, as_json: Json = False) -> None:
+def status(out: Where = DEFAULT_FOLDER) -> None:
     """Say how a rehearsal stands: stages, nodes, loss, requests."""
     from infra.rehearsal.folder import folder_at, is_up
     from infra.rehearsal.scene import seen
@@ -193,7 +207,9 @@ def status(out: Where = DEFAULT_FOLDER, as_json: Json = False) -> None:
     folder = folder_at(out)
     events, _ = read(folder.events)
     if not events:
-        raise InputError(f"--out must be the folder of a rehearsal, there is none in {folder.path}; see --out")
+        raise InputError(
+            f"--out must be the folder of a rehearsal, there is none in {folder.path}; see --out"
+        )
     Console().print(Picture(seen(events)))
     facts = folder.written()
     if not is_up(folder):
@@ -240,7 +256,9 @@ def console_of(folder: Folder, node: str) -> Path:
         if node in (one.name, one.instance) and console.exists():
             return console
     known = ", ".join(one.name for one in nodes) or "none"
-    raise InputError(f"NODE must be a node of the rehearsal in {folder.path}, got `{node}`; there are: {known}")
+    raise InputError(
+        f"NODE must be a node of the rehearsal in {folder.path}, got `{node}`; there are: {known}"
+    )
 
 
 @app.command()

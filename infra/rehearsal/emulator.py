@@ -8,11 +8,13 @@ import secrets
 import ssl
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import botocore.session
@@ -99,15 +101,7 @@ class Emulator:
 
     def client(self, service: str, region: str = "eu-central-1") -> Value:
         """Return a client of its API, to look at what is there or to change it by hand."""
-        return botocore.session.get_session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=KEY,
-            aws_secret_access_key=KEY,
-            verify=str(self.ca) if self.ca else None,
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        return _client(service, region, self.endpoint, str(self.ca) if self.ca else None)
 
     def ask(self, name: str, /, **facts: object) -> Value:
         """Return the answer to a question that AWS has no call for; see control.
@@ -139,6 +133,30 @@ class Emulator:
             raise EmulatorError(
                 f"the emulator did not answer `{name}` at {self.endpoint}: {error}"
             ) from error
+
+
+@cache
+def _client(service: str, region: str, endpoint: str, ca: str | None) -> Value:
+    """Make a client once: that takes a good part of a second, and any number of threads may use it."""
+    with _making:  # of a session, one at a time may make some
+        return _session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+            verify=ca,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+
+@cache
+def _session() -> botocore.session.Session:
+    """Return the session of all clients: it reads the description of a service once."""
+    return botocore.session.get_session()
+
+
+_making = threading.RLock()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class Folder:
 
     @property
     def facts(self) -> Path:
-        """What others must know of the one that is up, JSON: its short folder, how it is called; by the world."""
+        """What the world says of itself, JSON: its short folder, and how it is called."""
         return self.path / "world.json"
 
     @property
@@ -171,8 +171,8 @@ def clear(folder: Folder) -> bool:
     short = str(before.get("short", ""))
     if Path(short).name.startswith(PREFIX):
         _remove(Path(short))
-    for one in FILES:
-        (folder.path / one).unlink(missing_ok=True)
+    for name in FILES:
+        (folder.path / name).unlink(missing_ok=True)
     for one in (folder.nodes, folder.inner):
         _remove(one)
     return bool(before) and not before.get("over", False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
 
 from infra.cli.errors import RunFailedError
-from infra.rehearsal import asking, sources, training
-from infra.rehearsal.asking import Asked
+from infra.rehearsal import asking, sources, tally, training
+from infra.rehearsal.conclusion import Findings
 from infra.rehearsal.faults import trials
-from infra.rehearsal.faults.fault import Row
 from infra.rehearsal.inventory import inventory_of
 from infra.rehearsal.plan import REGION
 from infra.rehearsal.stages import stage
@@ -21,32 +19,6 @@ from infra.rehearsal.world import World
 
 FORBIDDEN = 401
 """What a client without a token gets."""
-
-
-@dataclass(kw_only=True)
-class Findings:
-    """What was seen; what the rehearsal did not come to is None or empty."""
-
-    before: dict[str, set[str]] = field(default_factory=dict)
-    """What the account had when it was new: AWS's own."""
-    made: dict[str, str] = field(default_factory=dict)
-    """Logical name -> type of all that `up` made."""
-    trainers: int = 0
-    """Nodes that trained together at the end."""
-    asked: Asked | None = None
-    """What clients got."""
-    tokenless: int = 0
-    """Status that a client without a token got."""
-    changes: dict[str, set[str]] | None = None
-    """What another `up` would have changed when all was done; None: it was not tried."""
-    denials: list[dict[str, Any]] = field(default_factory=list)
-    """What the nodes' policies refused them."""
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    """Calls of the AWS API, counted."""
-    faults: list[Row] = field(default_factory=list)
-    """What was done wrong on purpose, and what became of it."""
-    left: dict[str, set[str]] | None = None
-    """What the account still had after `destroy`; None: it is kept."""
 
 
 def rehearse(world: World, findings: Findings) -> None:
@@ -59,7 +31,7 @@ def rehearse(world: World, findings: Findings) -> None:
     story, plan = world.story, world.plan
     with stage(story, "up"):
         findings.faults += trials.run(plan.faults, "up", world)
-        findings.made = world.stack.up().types
+        findings.made = [*world.stack.up().types.values()]
         world.outputs = world.stack.outputs()
     with _watched(world), ThreadPoolExecutor(1, "offline") as aside:
         with stage(story, "boot"):
@@ -67,11 +39,12 @@ def rehearse(world: World, findings: Findings) -> None:
         with stage(story, "training"):
             findings.faults += trials.run(plan.faults, "training", world)
             training.await_stage(world, "trained")
-            findings.trainers = training.trainers(world)
+            findings.trained = training.run_file(world, "trained.json") or {}
         with stage(story, "compress"):
             training.await_stage(world, "compressed")
+            findings.gate = training.run_file(world, "report.json") or {}
         with stage(story, "publish"):
-            training.await_stage(world, "released")
+            findings.version = training.await_stage(world, "released")["version"]
         held_out = aside.submit(asking.predict_offline, world, shards)  # it takes as long as nodes boot
         with stage(story, "serve"):
             training.await_serving(world, world.settings.serve_min_nodes)
@@ -102,26 +75,29 @@ def _watched(world: World) -> Iterator[None]:
 
 def take_down(world: World, findings: Findings) -> None:
     """Destroy everything, and look by AWS's own lists whether anything is left."""
-    findings.denials = world.emulator.ask("denials")
-    findings.calls = world.emulator.ask("calls")
     with stage(world.story, "destroy"):
         world.stack.destroy()
+        findings.denials = world.emulator.ask("denials")
+        findings.calls = world.emulator.ask("calls")
         sources.take_away(world.emulator, world.plan)
         after = inventory_of(world.emulator, REGION)
-        left = {kind: names - findings.before.get(kind, set()) for kind, names in after.items()}
-        findings.left = {kind: names for kind, names in left.items() if names}
+        findings.left = [
+            f"{kind} {name}"
+            for kind, names in after.items()
+            for name in sorted(names - findings.before.get(kind, set()))
+        ]
 
 
-def shortcomings(findings: Findings, nodes: int) -> list[str]:
+def shortcomings(findings: Findings, ranks: int) -> list[str]:
     """Return what did not hold, one line each. Pure.
 
     Args:
         findings: of a rehearsal that went through.
-        nodes: that were to train together.
+        ranks: processes that were to train together at the end.
     """
     found = []
-    if findings.trainers != nodes:
-        found.append(f"{nodes} nodes were to train together, {findings.trainers} did")
+    if (trained := findings.trained.get("world_size", 0)) != ranks:
+        found.append(f"{ranks} processes were to train together, {trained} did")
     if findings.asked:
         figures = findings.asked.figures
         if figures["agreeing"] != figures["requests"]:
@@ -135,21 +111,17 @@ def shortcomings(findings: Findings, nodes: int) -> list[str]:
         changed = [f"{what} {name}" for what, names in findings.changes.items() for name in sorted(names)]
         found.append(f"another `pulumi up` would change something: {', '.join(changed)}")
     found += trials.broken(findings.faults)
-    if findings.denials:
-        found.append(
-            f"the nodes' policies refused {len(findings.denials)} calls, the first: {findings.denials[0]}"
-        )
+    found += [f"refused: {line}" for line in tally.denials_of(findings.denials)]
     if findings.left:
-        left = [f"{kind} {name}" for kind, names in findings.left.items() for name in sorted(names)]
-        found.append(f"`destroy` left something: {', '.join(left)}")
+        found.append(f"`destroy` left something: {', '.join(findings.left)}")
     return found
 
 
-def require_success(findings: Findings, nodes: int) -> None:
+def require_success(findings: Findings, ranks: int) -> None:
     """Raise where something did not hold.
 
     Raises:
         RunFailedError: all of it, in one line.
     """
-    if found := shortcomings(findings, nodes):
+    if found := shortcomings(findings, ranks):
         raise RunFailedError("; ".join(found))

@@ -68,7 +68,6 @@ class RunNews:
         yield News(
             kind="note", what=f"run is {self.stage}{reason}", where=state["by"] or OPERATOR, facts=facts
         )
-        yield from self._duties()
 
     def of_members(self, content: bytes) -> Iterator[News]:
         """Return what a new `members.json` says: who trains since when, and who leads."""
@@ -80,7 +79,6 @@ class RunNews:
             yield News(
                 kind="note", what=f"epoch {self.members['epoch']}: {names}", where=trainers[0], facts=facts
             )
-        yield from self._duties()
 
     def of_metrics(self, content: bytes) -> Iterator[News]:
         """Return the rows of a new `metrics.jsonl` that were not there before, or are there again."""
@@ -138,8 +136,8 @@ class RunNews:
             what = f"step {row['step']}: {row['split']} {words}"
             yield News(kind="note", what=what, where=self._leader(), facts=row)
 
-    def _duties(self) -> Iterator[News]:
-        """Return what nodes do now that they did not before."""
+    def of_duties(self) -> Iterator[News]:
+        """Return what nodes do now that they did not before: asked when state and members are both read."""
         members = [one["id"] for one in self.members.get("members", [])]
         trainers = self._trainers() if self.stage == "training" else []
         for place, instance in enumerate(members):

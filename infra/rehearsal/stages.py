@@ -26,7 +26,7 @@ def stage(story: Story, name: str) -> Iterator[None]:
         yield
     except BaseException as error:
         seconds = time.monotonic() - begun
-        what = f"{name}: {error or type(error).__name__}"
+        what = f"{name}: {str(error) or type(error).__name__}"
         story.tell("stage", what, name=name, state="failed", seconds=round(seconds, 2))
         raise
     seconds = time.monotonic() - begun

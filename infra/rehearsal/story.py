@@ -14,8 +14,8 @@ from typing import Any
 
 OPERATOR = "operator"
 """Where something happens that is on no node: the engine, the emulated account, the rehearsal itself."""
-START = b'{"at": '
-"""How every line begins. Inside of a line it cannot stand: JSON escapes the quotation marks of texts."""
+START = b'{ "at"'
+"""How every line begins. Inside of a line it cannot stand: objects in it have no blank there, texts no bare quotes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Story:
             facts: what JSON can hold, and paths.
         """
         event = Event(at=time.time(), kind=kind, where=where, what=what, facts=facts)
-        line = json.dumps(asdict(event), default=os.fspath).encode() + b"\n"
+        line = b"{ " + json.dumps(asdict(event), default=os.fspath).encode()[1:] + b"\n"
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             os.write(file, line)  # one call: the kernel puts it at the end as a whole, whoever else writes

@@ -77,6 +77,6 @@ def await_stand_down(world: World) -> None:
     awaited(world.story, "the training group's end", look)
 
 
-def trainers(world: World) -> int:
-    """Return how many nodes train together, as `members.json` says."""
-    return int((run_file(world, "members.json") or {}).get("active", 0))
+def ranks(world: World) -> int:
+    """Return how many processes train together at full size: one a node where nodes have no GPU and none is said."""
+    return world.settings.train_nodes * (world.settings.processes_per_node or 1)

@@ -109,6 +109,8 @@ class Watch:
                 if name == "metrics.jsonl":
                     self._learn_steps()
                 yield from tell(found[name])
+            if name == "members.json":
+                yield from self._run.of_duties()
         if self._run.stage in ("trained", "compressed"):
             for content in self._candidates.look().values():
                 yield from self._run.of_candidate(content)

@@ -85,9 +85,7 @@ def build_world(folder: Folder, plan: Plan, story: Story) -> Iterator[World]:
 
 def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     inner = folder.inner
-    tempfile.tempdir = str(
-        make_short(folder)
-    )  # what is temporary goes with the rehearsal, even with one that is killed
+    tempfile.tempdir = str(make_short(folder))  # so that it goes, even with a killed one
     authority = Authority.make(inner / "authority")
     place = Place(address=addresses.AWS, port=443, authority=authority)
     emulator = ends.enter_context(start_emulator(inner, place=place))

@@ -20,13 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli.errors import InputError, RunFailedError, StageFailedError, one_line
 from infra.rehearsal import keeping
-from infra.rehearsal.conclusion import conclude
+from infra.rehearsal.conclusion import Findings, conclude
 from infra.rehearsal.emulator import EmulatorError
 from infra.rehearsal.folder import Folder
 from infra.rehearsal.machines.namespaces import prepare
 from infra.rehearsal.plan import Plan
-from infra.rehearsal.rehearse import Findings, rehearse, require_success, take_down
+from infra.rehearsal.rehearse import rehearse, require_success, take_down
 from infra.rehearsal.story import Story
+from infra.rehearsal.training import ranks
 from infra.rehearsal.world import World, build_world
 
 FAILURES = (
@@ -65,7 +66,7 @@ def _attempted(world: World, findings: Findings) -> str:
     """Rehearse and return why it failed, empty where it did not."""
     try:
         rehearse(world, findings)
-        require_success(findings, world.settings.train_nodes)
+        require_success(findings, ranks(world))
     except KeyboardInterrupt:
         return INTERRUPTED
     except FAILURES as error:
@@ -82,7 +83,7 @@ def _ended(world: World, findings: Findings, outcome: str) -> str:
     try:
         take_down(world, findings)
         if not outcome:
-            require_success(findings, world.settings.train_nodes)
+            require_success(findings, ranks(world))
     except FAILURES as error:
         return outcome or said(error)
     return outcome

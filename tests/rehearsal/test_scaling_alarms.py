@@ -128,6 +128,15 @@ def test_a_training_that_stalls_goes_to_zero(account: Account) -> None:
     assert account.told("alarm", "message") == ["alarm", "message"] * 2
 
 
+def test_the_dead_man_waits_in_our_minutes(account: Account) -> None:
+    """However fast AWS's pass: a node's start is no faster."""
+    dead_man(account, 5)
+    DESK.clock.set_speed(60)
+    for _ in range(30):
+        minute(account)
+    assert state(account) == "OK"
+
+
 def test_a_policy_rests_for_its_cooldown(account: Account) -> None:
     """Somebody sets the group up again while the alarm is still raised: it has 5 minutes."""
     dead_man(account, 5)

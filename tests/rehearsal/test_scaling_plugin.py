@@ -124,6 +124,20 @@ def test_a_new_version_is_rolled_out(account: Account) -> None:
     assert lifecycle.drifted(target(after, before), lifecycle.look(target(after, before)) or {}) == {}
 
 
+def test_an_update_leaves_the_sizes_that_nodes_have_set(account: Account) -> None:
+    """The program ignores them, so the engine asks for the old ones; the plugin does not pass those on."""
+    template, before = made(account)
+    before = {**before, "desiredCapacity": 0}
+    account.client("autoscaling").set_desired_capacity(AutoScalingGroupName="nodes", DesiredCapacity=3)
+    account.wait()
+    after = {**inputs(account, template, "2"), "desiredCapacity": 0}
+    lifecycle.update(target(after, before), {"mixedInstancesPolicy"})
+    (found,) = account.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert found["DesiredCapacity"] == 3
+    policy = found["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
+    assert policy["Version"] == "2"
+
+
 def test_a_newer_version_takes_the_place_of_a_refresh_that_runs(account: Account) -> None:
     """It is cancelled: the plugin does that too."""
     template, before = made(account)

@@ -48,6 +48,13 @@ def test_a_file_that_is_not_there_yet_has_no_events(tmp_path: Path) -> None:
     assert read(tmp_path / "none", 7) == ([], 7)
 
 
+def test_facts_may_be_like_events(tmp_path: Path) -> None:
+    """Refusals have a time of their own, in front: it was taken for the beginning of a line."""
+    story = Story(tmp_path / "e")
+    story.tell("denied", "x", first={"at": 1.0, "who": "train"})
+    assert [event.facts for event in read(story.path)[0]] == [{"first": {"at": 1.0, "who": "train"}}]
+
+
 def test_every_event_is_read_once(tmp_path: Path) -> None:
     story = Story(tmp_path / "e")
     story.tell("note", "one")

@@ -55,22 +55,24 @@ def told(news: Iterator[News]) -> list[tuple[str, str]]:
 
 def test_a_start_of_the_training_is_told_with_what_each_node_does() -> None:
     run = RunNews()
-    assert told(run.of_members(members(ONE, epoch=0, active=0))) == [("node", "prepares the data, leads")]
-    assert told(run.of_state(state("training"))) == [("note", "run is training"), ("node", "waits")]
+    assert told(run.of_members(members(ONE, epoch=0, active=0))) == []
+    assert told(run.of_duties()) == [("node", "prepares the data, leads")]
+    assert told(run.of_state(state("training"))) == [("note", "run is training")]
     assert told(run.of_members(members(ONE, TWO, epoch=1, active=2))) == [
-        ("note", f"epoch 1: {ONE.id}, {TWO.id}"), ("node", "trains, leads"), ("node", "trains"),
-    ]  # fmt: skip
+        ("note", f"epoch 1: {ONE.id}, {TWO.id}")
+    ]
+    assert told(run.of_duties()) == [("node", "trains, leads"), ("node", "trains")]
     assert told(run.of_members(members(ONE, TWO, epoch=1, active=2))) == []
+    assert told(run.of_duties()) == []
 
 
 def test_a_lost_leader_is_followed_by_the_next_epoch() -> None:
     run = RunNews(stage="training")
     list(run.of_members(members(ONE, TWO, epoch=1, active=2)))
-    news = list(run.of_members(members(TWO, epoch=2, active=1)))
-    assert [(one.what, one.where) for one in news] == [
-        (f"epoch 2: {TWO.id}", TWO.id), ("trains, leads", TWO.id),
-    ]  # fmt: skip
-    assert news[0].facts == {"epoch": 2, "trainers": [TWO.id]}
+    (news,) = run.of_members(members(TWO, epoch=2, active=1))
+    assert (news.what, news.where) == (f"epoch 2: {TWO.id}", TWO.id)
+    assert news.facts == {"epoch": 2, "trainers": [TWO.id]}
+    assert [(one.what, one.where) for one in run.of_duties()] == [("trains, leads", TWO.id)]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,7 @@ def test_after_the_training_the_leader_works_alone(stage: Stage, leader: str, ot
     run = RunNews(stage="training")
     list(run.of_members(members(ONE, TWO, epoch=1, active=2)))
     list(run.of_state(state(stage)))
+    list(run.of_duties())
     assert run.does == {ONE.id: leader, TWO.id: other}
 
 

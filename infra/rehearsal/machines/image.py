@@ -6,7 +6,9 @@ them, and what Python compiles is kept beside for all nodes.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +28,11 @@ HOME = "/var/lib/skylift"
 """As the unit of a node has it."""
 CA = "/etc/ca.pem"
 CACHE, BYTECODE, TOOLS = "/var/lib/uv-cache", "/var/lib/bytecode", "/var/lib/tools"
+BUNDLE = re.compile(r"^bundle_sha256=([0-9a-f]{64})$", re.MULTILINE)
+"""As infra/user_data.py writes it."""
 GIB = 1 << 30
+TOGETHER = 2
+"""Nodes that compute at the same time, as a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,21 @@ class Image:
         with self.hosts.open("a") as file:  # at the end, at once: nodes read it all the time
             file.write(f"{address} {host_name(address)}.internal {host_name(address)}\n")
 
+    def share_bytecode(self, user_data: str) -> None:
+        """Let what Python compiles of packages be one for all versions of the code: after an edit it is still there.
+
+        It is kept by the path of the environment, which lies in a folder named by the hash of the code.
+
+        Args:
+            user_data: of a node that is to boot; without such a hash there is nothing to share.
+        """
+        for sha256 in BUNDLE.findall(user_data):
+            folder = self.bytecode / "opt" / "skylift" / sha256
+            folder.mkdir(parents=True, exist_ok=True)
+            (self.bytecode / "packages").mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # another node was first
+                (folder / ".venv").symlink_to("../../../packages")
+
     def environment(self) -> dict[str, str]:
         """Return what differs from an instance of AWS: where AWS is, and where uv's packages are. No keys."""
         trust = {"AWS_CA_BUNDLE": CA, "SSL_CERT_FILE": CA} if self.ca else {}
@@ -79,6 +100,9 @@ class Image:
             "HOME": HOME,
             "LANG": "C.UTF-8",
             "AWS_ENDPOINT_URL": self.endpoint,
+            # The nodes share this machine's cores. Two trainings with a thread a core each would spin in wait of
+            # each other's all the time.
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // TOGETHER)),
             **trust,
             "UV_CACHE_DIR": CACHE,
             "UV_LINK_MODE": "symlink",

@@ -107,9 +107,19 @@ def _group(target: Target, operation: str, request: dict[str, Any]) -> dict[str,
                 hooks, given, names, "initialLifecycleHooks."
             )
         request["Tags"] = _group_tags(target, target.inputs)
+    if operation == "update_auto_scaling_group":
+        _leave_unchanged(target, request)
     if operation == "delete_auto_scaling_group":
         request["ForceDelete"] = True
     return request
+
+
+def _leave_unchanged(target: Target, request: dict[str, Any]) -> None:
+    """Say only what has changed, as the AWS plugin does: nodes set sizes too, and an update must not set them back."""
+    shape = target.shape("update_auto_scaling_group")
+    for name, value in target.before.items():
+        if name != "name" and target.inputs.get(name) == value:
+            request.pop(shapes.member_of(shape, name, GROUP_NAMES), None)
 
 
 def _group_tags(target: Target, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from infra.rehearsal.provider.target import Target
 RULE_NAMES = {"rules": "LifecycleConfiguration.Rules", "rules.id": "ID"}
 FORGOTTEN = ("objectSizeGreaterThan", "objectSizeLessThan", "sourceSelectionCriteria")
 """Of rules: moto does not keep it."""
+MOST_DELETED = 1000
+"""Objects of one call."""
 
 
 def _bucket(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -43,15 +45,21 @@ def _empty(target: Target) -> None:
     """Delete all versions where the program allows it; else AWS refuses to delete a bucket that is not empty."""
     if not target.inputs.get("forceDestroy"):
         return
-    for page in target.client.get_paginator("list_object_versions").paginate(Bucket=target.id):
-        for one in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            target.call(
-                "delete_object",
-                Bucket=target.id,
-                Key=one["Key"],
-                VersionId=one["VersionId"],
-                BypassGovernanceRetention=True,
-            )
+    while versions := _versions(target):  # those too that came meanwhile: other buckets may log into this one
+        answer = target.call(
+            "delete_objects",
+            Bucket=target.id,
+            Delete={"Objects": versions, "Quiet": True},
+            BypassGovernanceRetention=True,
+        )
+        if answer.get("Errors"):
+            return  # AWS says why the bucket cannot go
+
+
+def _versions(target: Target) -> list[dict[str, str]]:
+    page = target.call("list_object_versions", Bucket=target.id)
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    return [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found][:MOST_DELETED]
 
 
 def _object(target: Target, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDataQuery, cl
 from moto.sns.models import sns_backends
 
 from infra.rehearsal.scaling import policies
+from infra.rehearsal.scaling.clock import Clock
 from infra.rehearsal.scaling.desk import Desk
 from infra.rehearsal.scaling.judge import State, judged
 from infra.rehearsal.scaling.metric_math import Series, UnknownMathError, evaluate
@@ -66,8 +67,9 @@ def state_of(backend: CloudWatchBackend, alarm: Alarm, desk: Desk) -> State:
     """
     count = int(alarm.evaluation_periods)
     length = length_of(alarm)
-    wanted = periods(desk.clock, length, count + EARLIER)
-    values = values_of(backend, alarm, desk, wanted, length)
+    clock = clock_of(alarm, desk)
+    wanted = periods(clock, length, count + EARLIER)
+    values = values_of(backend, alarm, clock, wanted, length)
     return judged(
         values,
         wanted[-count:],
@@ -79,6 +81,15 @@ def state_of(backend: CloudWatchBackend, alarm: Alarm, desk: Desk) -> State:
     )
 
 
+def clock_of(alarm: Alarm, desk: Desk) -> Clock:
+    """Return the time by which an alarm counts: ours where it changes a group's size.
+
+    The dead man's switch waits for what nodes really do, a start and a step, and that goes no faster.
+    """
+    scales = any(":autoscaling:" in arn for arn in alarm.alarm_actions or [])
+    return Clock(now=desk.now) if scales else desk.clock
+
+
 def length_of(alarm: Alarm) -> int:
     """Return the seconds of an alarm's periods."""
     given = [one.metric_stat.period for one in alarm.metric_data_queries if one.metric_stat]
@@ -87,14 +98,14 @@ def length_of(alarm: Alarm) -> int:
 
 
 def values_of(
-    backend: CloudWatchBackend, alarm: Alarm, desk: Desk, wanted: Sequence[int], length: int
+    backend: CloudWatchBackend, alarm: Alarm, clock: Clock, wanted: Sequence[int], length: int
 ) -> Series:
     """Return what an alarm compares, by period."""
 
     def data(namespace: str, name: str, dimensions: Mapping[str, str], stat: str) -> Series:
         return series(
             backend,
-            desk.clock,
+            clock,
             namespace=namespace,
             name=name,
             dimensions=dimensions,

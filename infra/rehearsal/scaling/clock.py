@@ -15,7 +15,8 @@ class Clock:
     """What time it is, and how fast AWS's minutes pass.
 
     Faster are: the minutes of alarms and of target tracking, warm-ups, grace periods and cooldowns. What a node is
-    given to save or drain (a hook's heartbeat timeout) is not: it really takes that long.
+    given to save or drain (a hook's heartbeat timeout) is not, nor an alarm that sets a group's size, as the dead man's
+    does: a node's start and a step of the training really take that long.
     """
 
     now: Callable[[], float] = time.time
