@@ -108,11 +108,7 @@ def read_with_etag(uri: str, options: GetOptions | None = None) -> tuple[bytes, 
 
 
 def read_changed(uri: str, etag: str) -> tuple[bytes, str] | None:
-    """Return an object's bytes and tag, None where the tag is still the known one; no tag is known where it is empty.
-
-    Raises:
-        FileNotFoundError: nothing is there.
-    """
+    """Return an object's bytes and tag, None where it still has the known tag; empty: none is known."""
     try:
         content, found = read_with_etag(uri, {"if_none_match": etag} if etag else {})
     except NotModifiedError:
