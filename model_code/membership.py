@@ -7,6 +7,7 @@ and whenever the same ones start again.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from model_code.typed_json import build, parse
@@ -54,8 +55,6 @@ class Members:
     """Failed starts since the last checkpoint that was new."""
     step: int = 0
     """Step of the newest checkpoint at the last failure."""
-    beat: int = 0
-    """Counts the leader's signs of life."""
 
     @property
     def trainers(self) -> tuple[Member, ...]:
@@ -126,10 +125,16 @@ def without(before: Members, node: str) -> Members:
     )
 
 
-def arrived(before: Members, node: str) -> Members:
-    """Return the members once a node's program runs, as it says itself; the leader takes it in when AWS says so too."""
-    here = before.here if node in before.here else (*before.here, node)
-    return replace(before, here=here, called=tuple(one for one in before.called if one != node))
+def heard(before: Members, here: Iterable[str], answered: Collection[str]) -> Members:
+    """Return the members once the nodes' own files were looked at.
+
+    Args:
+        before: as they were.
+        here: ids of the nodes whose program runs, as they say themselves.
+        answered: those that gave a sign of life.
+    """
+    called = tuple(one for one in before.called if one not in answered)
+    return replace(before, here=tuple(sorted(here)), called=called)
 
 
 def called(before: Members, node: str) -> Members:

@@ -12,9 +12,9 @@ from model_code.membership import (
     Member,
     Members,
     again,
-    arrived,
     called,
     decoded,
+    heard,
     present,
     seen,
     silenced,
@@ -33,6 +33,11 @@ def living(*numbers: int, also_running: tuple[str, ...] = ()) -> Living:
     """Return what AWS says of some nodes in service, and of others that only run."""
     members = tuple(member(number) for number in numbers)
     return Living(members=members, running=frozenset([*(one.id for one in members), *also_running]))
+
+
+def arrived(before: Members, *nodes: str) -> Members:
+    """Return the members once nodes' programs run, or have answered a call."""
+    return heard(before, {*before.here, *nodes}, nodes)
 
 
 def group(*numbers: int, active: int | None = None) -> Members:

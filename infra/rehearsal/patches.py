@@ -92,7 +92,8 @@ def policy_of_a_group_that_is_resized() -> None:
 def statements_with_conditions() -> None:
     """A bucket policy's denial is taken for met where its condition is not: `only over TLS` locks everyone out.
 
-    With the patch a statement whose conditions moto cannot judge says nothing at all.
+    With the patch a statement whose conditions moto cannot judge says nothing at all. Where the account is served as
+    AWS is, the authorizer has judged all of them before moto is asked; elsewhere, nobody has.
     """
     judged = IAMPolicyStatement.is_action_permitted
 

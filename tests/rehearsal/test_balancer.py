@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
 
-from tests.rehearsal.balanced import Balanced, balanced, until
+from tests.rehearsal.balanced import HOST, Balanced, balanced, client_context, until
 from tests.rehearsal.tokens import tokens
 
 
@@ -200,3 +202,51 @@ def test_another_configuration_loses_nothing(both: Balanced) -> None:
     assert {status for status, _ in answers} == {200}, Counter(answers)
     assert {address for _, address in answers} == set(both.instances.values())
     assert len(answers) > 100
+
+
+def test_another_key_of_the_issuer(both: Balanced) -> None:
+    """A token that names an unknown key makes the balancer fetch the keys again; the former key is good no longer."""
+    former = both.issuer.token("tester")
+    both.issuer.renew()
+    until(lambda: get(both)[0] == 200)
+    assert get(both, token=former)[0] == 401
+
+
+def test_what_is_offered(both: Balanced) -> None:
+    """TLS 1.2 and 1.3, HTTP/2 where the client speaks it; the UNIX socket leads to the same."""
+    context = client_context(both.authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", both.port)) as plain,
+        context.wrap_socket(plain, server_hostname=HOST) as secured,
+    ):
+        assert (secured.version(), secured.selected_alpn_protocol()) == ("TLSv1.3", "h2")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.connect(str(both.balancer.door))
+        with context.wrap_socket(door, server_hostname=HOST) as secured:
+            assert secured.version() == "TLSv1.3"
+
+
+def test_cloudwatch_is_told(both: Balanced) -> None:
+    """Under the dimensions that the program's alarms ask for."""
+    balancer = both.arns["balancer"].partition("loadbalancer/")[2]
+    group = both.arns["group"].rpartition(":")[2]
+    assert get(both)[0] == 200
+    of = {"LoadBalancer": balancer}
+
+    def value(name: str, statistic: str, dimensions: dict[str, str]) -> float:
+        now = datetime.now(UTC)
+        found = both.emulator.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/ApplicationELB",
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": one} for key, one in dimensions.items()],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=7200,
+            Statistics=[statistic],
+        )
+        return sum(one[statistic] for one in found["Datapoints"])
+
+    until(lambda: value("RequestCount", "Sum", of) > 0)
+    assert value("TargetResponseTime", "Maximum", of) > 0
+    assert value("HealthyHostCount", "Maximum", {**of, "TargetGroup": group}) == 2
