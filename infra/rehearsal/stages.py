@@ -13,7 +13,7 @@ from infra.cli.errors import RunFailedError, one_line
 from infra.rehearsal.story import Story
 
 Answer = TypeVar("Answer")
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 """Between two looks at the emulated AWS, which is asked at once and costs no quota."""
 SILENT_SECONDS = 600.0
 """A rehearsal in which nothing at all happens for so long goes no further."""

@@ -116,9 +116,9 @@ def test_nothing_is_awaited_for_ever(tmp_path: Path) -> None:
             story.tell("note", "still something")
 
     with pytest.raises(
-        RunFailedError, match=r"a node must come, nothing has happened for 0 s; see the nodes' logs"
+        RunFailedError, match=r"a node must come, nothing has happened for 1 s; see the nodes' logs"
     ):
-        awaited(story, "a node", look, silent_seconds=0.4)
+        awaited(story, "a node", look, silent_seconds=1.2)
     assert len(looks) > 3
 
 
