@@ -18,7 +18,7 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.logs.responses import LogsResponse
 from moto.route53 import models as route53
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 
 from infra.rehearsal import patches
 
@@ -45,6 +45,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (LogsResponse, "associate_kms_key"),
         (LogsResponse, "disassociate_kms_key"),
         (AutoScalingResponse, "disable_metrics_collection"),
+        (FakeDeleteMarker, "dispose"),
     ):
         if name in vars(owner):
             delattr(owner, name)
@@ -212,6 +213,26 @@ def test_logs_into_a_folder() -> None:
     assert fails_without(patches.logs_into_a_folder, change, AttributeError) == "s3/work/"
     with pytest.raises(botocore.exceptions.ClientError):
         change("elsewhere/")
+
+
+def test_markers_that_can_go() -> None:
+    """A bucket that was versioned can be emptied once its versioning is suspended."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="emptied", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket="emptied", VersioningConfiguration={"Status": status})
+        if status == "Enabled":
+            s3.put_object(Bucket="emptied", Key="k", Body=b"")
+            s3.delete_object(Bucket="emptied", Key="k")
+
+    def empty() -> Any:
+        found = s3.list_object_versions(Bucket="emptied")
+        both = [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
+        names = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in both]
+        return s3.delete_objects(Bucket="emptied", Delete={"Objects": names})
+
+    fails_without(patches.markers_that_can_go, empty, AttributeError)
+    s3.delete_bucket(Bucket="emptied")
 
 
 def test_ids_of_hosted_zones() -> None:
