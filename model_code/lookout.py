@@ -31,6 +31,8 @@ STALE_POLLS = 6
 """Looks without a sign of life after which the leader counts as gone."""
 SILENT_POLLS = 6
 """Looks after which a node that is called, and has not answered, counts as gone whatever AWS says."""
+LEAVING_POLLS = 3
+"""The same for a node that AWS has out of service already: it takes its leave by itself, if it lives."""
 STAGGER_POLLS = 2
 """Looks that each one in line waits longer than the one before it: nodes see the same news up to 1.3 looks apart."""
 HEIRS = 3
@@ -231,7 +233,12 @@ class Lookout:
             one: (here.get(one, ""), begun if tag in ("", here.get(one, "")) else now)
             for one, (tag, begun) in since.items()
         }
-        silent = {one for one, (_, begun) in self._called.items() if now - begun > SILENT_POLLS * self._poll}
+        members = {one.id for one in before.members}
+        silent = {
+            one
+            for one, (_, begun) in self._called.items()
+            if now - begun > (SILENT_POLLS if one in members else LEAVING_POLLS) * self._poll
+        }
         if not self.leads and now - self._leader_called > SILENT_POLLS * self._poll:
             silent.add(self.members.leader)
         return frozenset(silent)
