@@ -279,3 +279,18 @@ def test_another_moto_is_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moto.__version__", "9.9.9")
     with pytest.raises(RuntimeError, match=r"moto must be 5\.2\.5, got 9\.9\.9; run uv sync"):
         patches.apply()
+
+
+def test_what_lies_below_a_delete_marker_can_be_deleted() -> None:
+    """A bucket is emptied after its versioning was suspended: `destroy` does it in this order."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x")
+    s3.delete_object(Bucket="bucket", Key="k")
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Suspended"})
+
+    def delete() -> Any:
+        return s3.delete_object(Bucket="bucket", Key="k")
+
+    fails_without(patches.versions_below_a_delete_marker, delete, AttributeError)

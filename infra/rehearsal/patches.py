@@ -153,6 +153,15 @@ def tokens_at_the_balancer() -> None:
     _put(ELBv2Backend, validate, "_validate_actions")
 
 
+def versions_below_a_delete_marker() -> None:
+    """A key whose versioning is suspended and that ends in a delete marker cannot be deleted: a marker has no data."""
+
+    def dispose(self: FakeDeleteMarker, garbage: bool = False) -> None:
+        pass
+
+    _put(FakeDeleteMarker, dispose, "dispose")
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -172,6 +181,7 @@ PATCHES: tuple[Callable[[], None], ...] = (
     markers_that_can_go,
     ids_of_hosted_zones,
     tokens_at_the_balancer,
+    versions_below_a_delete_marker,
     target_patches.targets_that_drain,
     target_patches.health_that_the_balancer_saw,
 )
