@@ -8,16 +8,17 @@ answer there is taken out, and its group is told to replace it.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from obstore.exceptions import BaseError
 
 from model_code.errors import InputError
-from model_code.membership import Living, Member, Members, arrived, called, present, seen, silenced
+from model_code.membership import Living, Member, Members, called, heard, present, seen, silenced
 from model_code.progress import say
 from model_code.roster import Roster
 from model_code.scaling_group import AwsError
@@ -30,11 +31,17 @@ STALE_POLLS = 6
 """Looks without a sign of life after which the leader counts as gone."""
 SILENT_POLLS = 6
 """Looks after which a node that is called, and has not answered, counts as gone whatever AWS says."""
+LEAVING_POLLS = 3
+"""The same for a node that AWS has out of service already: it takes its leave by itself, if it lives."""
 STAGGER_POLLS = 2
 """Looks that each one in line waits longer than the one before it: nodes see the same news up to 1.3 looks apart."""
+HEIRS = 3
+"""So many stand in line; of the others each draws its turn."""
+FIRST_ASKERS = 4
+"""About so many draw the first turn, twice as many each next one: somebody asks soon, however many are there."""
+NEWS_POLLS = 6
+"""Looks between two lists of nodes that only wait: all nodes read each, and it names all."""
 STOP_SECONDS = 5.0
-NEWCOMERS_RANK = 3
-"""Where a node stands in line that the file does not name yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +87,19 @@ class Lookout:
         self.members = Members()
         """As they were last seen."""
         self._fresh = time.monotonic()
-        self._waits = False  # an older node is known to live: it will write
         self._alarm = False  # something broke
         self._suspected: float | None = None  # since when the leader may be gone
         self._short_since: float | None = None  # fewer than the full group, since
-        self._beaten = 0.0
-        self._called: dict[str, float] = {}  # who is called, since when we know
+        self._beaten = self._told = (
+            self._said
+        ) = -math.inf  # when: sign of life, list of who waits, our own word
+        self._pulse = b""
+        self._chance = random.random()  # noqa: S311 - draws our turn
+        self._called: dict[
+            str, tuple[str, float]
+        ] = {}  # who is called: its tag, and since when that is the same
+        self._leader_called = math.inf  # since when the leader is called, as we know
+        self._silenced: frozenset[str] = frozenset()
         self._hanging: set[str] = set()  # who did not answer and still runs
         self._asked_again = threading.Event()
         self._over = threading.Event()
@@ -128,59 +142,106 @@ class Lookout:
         Args:
             now: seconds on a clock that only goes on.
         """
-        found = self._roster.read()
-        if found is None or self._me not in found.here or self._me in found.called:
-            found = self._roster.change(self._arrived)
+        found = self._roster.read() or Members()
         self._note(found, now)
-        self._called = {one: self._called.get(one, now) for one in found.called}
-        if self._alarm:
-            self._alarm, self._suspected = False, now
+        self._say(found, now)
+        alarmed, self._alarm = self._alarm, False
+        if alarmed:
+            self._suspected = now
+        self._hear_leader(now, clears=not alarmed)  # the last sign of life may be from before
         if self.leads or self._due(now):
             self._survey(now)
 
-    def _arrived(self, before: Members) -> Members:
-        return before if self._over.is_set() else arrived(before, self._me)
+    def _say(self, found: Members, now: float) -> None:
+        """Say that this node is there, as long as the file does not know it; and whenever it is called."""
+        unknown = self._me not in found.here and now - self._said >= STALE_POLLS * self._poll
+        if (unknown or (self._me in found.called and not self.leads)) and not self._over.is_set():
+            self._roster.arrive(self._me)
+            self._said = now
+
+    def _hear_leader(self, now: float, *, clears: bool) -> None:
+        """Look for the leader's sign of life where news are missing; `clears`: it ends a suspicion."""
+        if self.leads or (self._suspected is None and now - self._fresh <= BEAT_POLLS * self._poll):
+            return
+        pulse = self._roster.pulse()
+        if self._pulse and pulse != self._pulse and clears:
+            self._fresh, self._suspected = now, None
+        self._pulse = pulse
 
     def _due(self, now: float) -> bool:
         """Tell whether it is this node's turn to ask, after some time without news."""
-        ids = [one.id for one in self.members.members]
-        rank = ids.index(self._me) if self._me in ids else len(ids) + random.randrange(NEWCOMERS_RANK)  # noqa: S311
-        turn = STAGGER_POLLS * max(0, rank - 1) * self._poll
-        if self.members.leader in self._silent(now - turn):
+        turn = self._turn() * self._poll
+        if now - self._leader_called > turn + SILENT_POLLS * self._poll:
             return True
         if self._suspected is not None:
             return now - self._suspected >= turn
-        new = not self.members.members and not self._waits
-        return now - self._fresh > turn + (0 if new else STALE_POLLS * self._poll)
+        return now - self._fresh >= turn + (STALE_POLLS * self._poll if self.members.members else 0)
+
+    def _turn(self) -> float:
+        """Return after how many looks it is this node's turn."""
+        ids = [one.id for one in self.members.members]
+        if self._me in ids[: HEIRS + 1]:
+            return STAGGER_POLLS * max(0, ids.index(self._me) - 1)
+        nodes = max(len(ids), self._wishes.nodes)
+        drawn = math.log2(max(1.0, nodes * self._chance / FIRST_ASKERS))
+        return STAGGER_POLLS * (drawn + (HEIRS if ids else 0))
 
     def _note(self, found: Members, now: float) -> None:
-        if found == self.members:
-            return
-        changed = replace(found, beat=0) != replace(self.members, beat=0)
-        self.members, self._fresh, self._suspected = found, now, None
-        if changed:
+        if found.leader not in found.called or found.leader != self.members.leader:
+            self._leader_called = math.inf
+        if found.leader in found.called:
+            self._leader_called = min(self._leader_called, now)
+        if found != self.members:
+            self.members, self._fresh, self._suspected = found, now, None
+            self._chance = random.random()  # noqa: S311
             self._woken.set()
 
     def _survey(self, now: float) -> None:
-        """Ask AWS, and write what it says if this node leads, or is the one to lead now."""
-        living, silent = self._living(), self._silent(now)
-        first = next((one.id for one in present(self.members, living) if one.id not in silent), "")
-        if not self.leads and first != self._me:
-            self._fresh, self._suspected, self._waits = now, None, True
-            self._roster.change(lambda before: called(before, first))  # AWS says that it lives: does it?
+        """Ask AWS, and write what it says if this node leads, or nobody does who lives."""
+        living = self._living()
+        if not self.leads and self._lives(living, now):
             return
-        beating = now - self._beaten > BEAT_POLLS * self._poll
-        after = self._roster.change(lambda before: self._seen(silenced(before, silent), living, now, beating))
-        if after.beat != self.members.beat:
-            self._beaten = now
+        after = self._roster.change(lambda before: self._seen(before, living, now))
+        if after != self.members:
+            self._told = now
         self._note(after, now)
-        self._give_up(silent, living)
+        if self.leads and now - self._beaten > BEAT_POLLS * self._poll:
+            self._roster.beat()
+            self._beaten = now
+        for node in self._silenced:
+            self._roster.forget(node)
+        self._give_up(self._silenced, living)
 
-    def _silent(self, now: float) -> frozenset[str]:
+    def _lives(self, living: Living, now: float) -> bool:
+        """Tell whether somebody else is there to lead; it is called then: AWS says that it lives, but does it?"""
+        here = self._roster.here()
+        hangs = now - self._leader_called > SILENT_POLLS * self._poll
+        lost = {self.members.leader} if hangs else set()
+        first = next((one.id for one in sorted(living.members) if one.id in here and one.id not in lost), "")
+        leads = any(one.id == self.members.leader for one in living.members if one.id in here and not hangs)
+        if first and (first == self._me or not leads):
+            return False
+        self._fresh, self._suspected, self._chance = now, None, random.random()  # noqa: S311
+        if first:
+            self._roster.change(lambda before: called(before, first))
+        return True
+
+    def _silent(self, before: Members, here: Mapping[str, str], now: float) -> frozenset[str]:
         """Return the nodes that were called and have not answered for long."""
-        return frozenset(
-            one for one, since in self._called.items() if now - since > SILENT_POLLS * self._poll
-        )
+        since = {one: self._called.get(one, ("", now)) for one in before.called if one != self._me}
+        self._called = {
+            one: (here.get(one, ""), begun if tag in ("", here.get(one, "")) else now)
+            for one, (tag, begun) in since.items()
+        }
+        members = {one.id for one in before.members}
+        silent = {
+            one
+            for one, (_, begun) in self._called.items()
+            if now - begun > (SILENT_POLLS if one in members else LEAVING_POLLS) * self._poll
+        }
+        if not self.leads and now - self._leader_called > SILENT_POLLS * self._poll:
+            silent.add(self.members.leader)
+        return frozenset(silent)
 
     def _give_up(self, silent: frozenset[str], living: Living) -> None:
         """Have AWS replace the nodes that hang, until they are off."""
@@ -191,10 +252,22 @@ class Lookout:
         for node in sorted(self._hanging):
             self._replace(node)
 
-    def _seen(self, before: Members, living: Living, now: float, beating: bool) -> Members:
-        active = self._active(present(before, living), now)
-        after = seen(before, living, active)
-        return replace(after, beat=before.beat + 1) if beating or after != before else before
+    def _seen(self, before: Members, living: Living, now: float) -> Members:
+        """Return the members after a look at the nodes' own files and at what AWS says."""
+        here = self._roster.here()  # after `before` was read: who leaves takes its file away first
+        asked = dict(self._called)
+        self._silenced = silent = self._silent(before, here, now)
+        answered = {one for one in before.called if one in asked and asked[one][0] != here.get(one, "")}
+        known = silenced(before, silent)
+        known = heard(known, set(here) - silent, answered | {self._me})
+        after = seen(known, living, self._active(present(known, living), now))
+        if (
+            replace(after, members=before.members, here=before.here) != before
+            or after.leader != before.leader
+        ):
+            return after
+        full = len(after.members) >= self._wishes.nodes
+        return after if full or now - self._told >= NEWS_POLLS * self._poll else before
 
     def _active(self, members: tuple[Member, ...], now: float) -> int:
         """Return how many nodes are to train: as many as can, once the group is full or has waited long enough."""

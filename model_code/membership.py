@@ -7,6 +7,7 @@ and whenever the same ones start again.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 from model_code.typed_json import build, parse
@@ -54,8 +55,6 @@ class Members:
     """Failed starts since the last checkpoint that was new."""
     step: int = 0
     """Step of the newest checkpoint at the last failure."""
-    beat: int = 0
-    """Counts the leader's signs of life."""
 
     @property
     def trainers(self) -> tuple[Member, ...]:
@@ -99,6 +98,8 @@ def seen(before: Members, living: Living, active: int) -> Members:
     changed = members[:active] != before.trainers
     lost = {one.id for one in before.trainers} - {one.id for one in members}
     epoch = before.epoch + changed
+    # Who is about to go saves with the others, if it lives: a machine without power is on its way out as well.
+    leaving = sorted((lost & living.running & set(before.here)) - set(before.called))
     return replace(
         before,
         members=members,
@@ -106,7 +107,7 @@ def seen(before: Members, living: Living, active: int) -> Members:
         epoch=epoch,
         broken=epoch if lost - living.running else before.broken,
         here=tuple(one for one in before.here if one in living.running),
-        called=tuple(one for one in before.called if one in living.running),
+        called=(*(one for one in before.called if one in living.running), *leaving),
     )
 
 
@@ -126,10 +127,18 @@ def without(before: Members, node: str) -> Members:
     )
 
 
-def arrived(before: Members, node: str) -> Members:
-    """Return the members once a node's program runs, as it says itself; the leader takes it in when AWS says so too."""
-    here = before.here if node in before.here else (*before.here, node)
-    return replace(before, here=here, called=tuple(one for one in before.called if one != node))
+def heard(before: Members, here: Collection[str], answered: Collection[str]) -> Members:
+    """Return the members once the nodes' own files were looked at.
+
+    Args:
+        before: as they were.
+        here: ids of the nodes whose program runs, as they say themselves.
+        answered: those that gave a sign of life.
+    """
+    called = tuple(
+        one for one in before.called if one in here and one not in answered
+    )  # who left is not waited for
+    return replace(before, here=tuple(sorted(here)), called=called)
 
 
 def called(before: Members, node: str) -> Members:
@@ -144,13 +153,15 @@ def silenced(before: Members, nodes: frozenset[str]) -> Members:
     gone = nodes & set(before.called)
     if not gone:
         return before
-    broken = any(one.id in gone for one in before.trainers)
+    trained = any(one.id in gone for one in before.trainers)
+    epoch = before.epoch + trained
+    waited_for = trained or bool(gone - {one.id for one in before.members})  # it was to save with the others
     return replace(
         before,
         members=tuple(one for one in before.members if one.id not in gone),
-        active=0 if broken else before.active,
-        epoch=before.epoch + broken,
-        broken=before.epoch + 1 if broken else before.broken,
+        active=0 if trained else before.active,
+        epoch=epoch,
+        broken=epoch if waited_for else before.broken,
         here=tuple(one for one in before.here if one not in gone),
         called=tuple(one for one in before.called if one not in gone),
     )

@@ -42,12 +42,14 @@ def train_command(
         shards: URI of the ready shards.
     """
     leader = members.trainers[0]
+    # Not the last epoch's: its store may live still, and who comes to that one is turned away when it ends.
+    port = settings.rendezvous_port + members.epoch % 2
     address = next(one.address for one in members.trainers if one.id == me)
     # Said and not guessed: torchrun would compare names and addresses to know whether it is the host.
     conf = f"is_host={'true' if leader.id == me else 'false'},join_timeout={JOIN_SECONDS}"
     torchrun = [
         *("--nnodes", str(members.active), "--nproc-per-node", str(processes), "--max-restarts", "0"),
-        *("--rdzv-backend", "c10d", "--rdzv-endpoint", f"{leader.address}:{settings.rendezvous_port}"),
+        *("--rdzv-backend", "c10d", "--rdzv-endpoint", f"{leader.address}:{port}"),
         *("--rdzv-id", str(members.epoch), "--rdzv-conf", conf, "--local-addr", address),
         *("--shutdown-timeout", str(GRACE_SECONDS)),
     ]

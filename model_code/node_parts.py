@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 from model_code.cloud_metrics import RunMetrics
 from model_code.instance import InstanceMetadata
 from model_code.lookout import Lookout, Wishes
-from model_code.membership import usable, without
+from model_code.membership import usable
 from model_code.node_settings import NodeSettings
 from model_code.notice import Notice
 from model_code.progress import say
@@ -89,7 +89,7 @@ class NodeParts:
         self.gone = True
         self.lookout.retire()
         try:
-            self.roster.change(lambda before: without(before, self.me))
+            self.roster.leave(self.me)
         except (BaseError, OSError) as error:  # the trainers are stopped all the same
             say(f"warning: the others could not be told: {error}")
 

@@ -65,7 +65,7 @@ class NodeSettings:
     poll_seconds: float = 5.0
     """Between two looks at the group (the leader's) or at `members.json` (the others'), `SKYLIFT_POLL_SECONDS`."""
     rendezvous_port: int = 29_400
-    """TCP port where the trainers meet on the leader, `SKYLIFT_RENDEZVOUS_PORT`."""
+    """TCP port where the trainers meet on the leader, in every other epoch the next one, `SKYLIFT_RENDEZVOUS_PORT`."""
 
     @property
     def runs(self) -> str:

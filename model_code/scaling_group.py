@@ -97,9 +97,13 @@ class ScalingGroup:
 
     def replace(self, node: str) -> None:
         """Have a node that hangs replaced. It cannot say that it is ready to go: that is said in its place."""
-        self._clients.autoscaling.set_instance_health(
-            InstanceId=node, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False
-        )
+        try:
+            self._clients.autoscaling.set_instance_health(
+                InstanceId=node, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":  # that: it is on its way out already
+                raise
         with suppress(ClientError):  # nobody waits for it yet: the next call says it
             self.let_go(node)
 

@@ -14,13 +14,17 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, NotModifiedError, PreconditionError
 from obstore.store import LocalStore, S3Store
 
 from model_code.errors import InputError
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 NO_TEXT = r"[\x00-\x1f\x7f\ud800-\udfff]"
@@ -91,16 +95,29 @@ def read(uri: str) -> bytes:
     return read_with_etag(uri)[0]
 
 
-def read_with_etag(uri: str) -> tuple[bytes, str]:
-    """Return an object's bytes and the tag that `replace` takes."""
+def read_with_etag(uri: str, options: GetOptions | None = None) -> tuple[bytes, str]:
+    """Return an object's bytes and the tag that `replace` takes; `options` are for S3."""
     store, key = _open(uri, must_exist=True)
     try:
-        answer = obstore.get(store, key)
+        answer = obstore.get(store, key, options=None if isinstance(store, LocalStore) else options)
         content = bytes(answer.bytes())
     except FileNotFoundError:
         raise FileNotFoundError(uri) from None
     etag = _local_etag(content) if isinstance(store, LocalStore) else str(answer.meta["e_tag"])
     return content, etag
+
+
+def read_changed(uri: str, etag: str) -> tuple[bytes, str] | None:
+    """Return an object's bytes and tag, None where the tag is still the known one; no tag is known where it is empty.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    try:
+        content, found = read_with_etag(uri, {"if_none_match": etag} if etag else {})
+    except NotModifiedError:
+        return None
+    return None if found == etag else (content, found)
 
 
 def write(uri: str, content: bytes) -> None:
@@ -217,6 +234,15 @@ def names(uri: str) -> list[str]:
     paths = [meta["path"] for meta in listed["objects"]] + [str(path) for path in listed["common_prefixes"]]
     found = sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
     return [name for name in found if not name.startswith(".")]
+
+
+def tags(uri: str) -> dict[str, str]:
+    """Return the names of the objects directly below a URI, each with a tag that changes when it is written again."""
+    store, key = _open(join(uri, "x"))
+    prefix = key.removesuffix("x").rstrip("/")
+    listed = obstore.list_with_delimiter(store, prefix=prefix or None)["objects"]
+    found = {meta["path"].rsplit("/", 1)[-1]: str(meta["e_tag"]) for meta in listed}
+    return {name: found[name] for name in sorted(found) if not name.startswith(".")}
 
 
 def sha256_file(path: Path) -> str:

@@ -30,7 +30,9 @@ def test_what_verifies_tokens_reaches_the_listener() -> None:
     names = ROWS["aws:lb/listener:Listener"].names
     found = shapes.document(shape_of("elbv2", "CreateListener"), inputs, names)
     config = {"Issuer": "https://issuer", "JwksEndpoint": "https://issuer/keys"}
-    assert found == {"DefaultActions": [{"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": config}]}
+    assert found == {
+        "DefaultActions": [{"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": config}]
+    }
 
 
 def test_values_take_the_shape_s_types() -> None:

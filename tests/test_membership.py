@@ -12,9 +12,9 @@ from model_code.membership import (
     Member,
     Members,
     again,
-    arrived,
     called,
     decoded,
+    heard,
     present,
     seen,
     silenced,
@@ -33,6 +33,11 @@ def living(*numbers: int, also_running: tuple[str, ...] = ()) -> Living:
     """Return what AWS says of some nodes in service, and of others that only run."""
     members = tuple(member(number) for number in numbers)
     return Living(members=members, running=frozenset([*(one.id for one in members), *also_running]))
+
+
+def arrived(before: Members, *nodes: str) -> Members:
+    """Return the members once nodes' programs run, or have answered a call."""
+    return heard(before, {*before.here, *nodes}, nodes)
 
 
 def group(*numbers: int, active: int | None = None) -> Members:
@@ -73,7 +78,17 @@ def test_a_newcomer_begins_an_epoch_in_order_and_a_lost_node_breaks_one() -> Non
 def test_a_node_that_is_about_to_go_but_runs_can_still_save() -> None:
     """The group takes it out of service first: `Terminating:Wait`."""
     after = seen(group(1, 2), living(1, also_running=("i-2",)), 1)
-    assert (after.epoch, after.broken) == (2, 0)
+    assert (after.epoch, after.broken, after.called) == (2, 0, ("i-2",))
+    assert seen(after, living(1, also_running=("i-2",)), 1) == after
+    saves = arrived(after, "i-2")
+    assert (saves.epoch, saves.broken, saves.called) == (2, 0, ())
+
+
+def test_a_machine_without_power_is_not_waited_for_though_its_group_has_not_let_it_go() -> None:
+    """It does not answer: what waits for it in the epoch before is ended, the new epoch goes on."""
+    after = seen(group(1, 2), living(1, also_running=("i-2",)), 1)
+    gone = silenced(after, frozenset({"i-2"}))
+    assert (gone.epoch, gone.broken, gone.active, gone.called, gone.here) == (2, 2, 1, (), ("i-1",))
 
 
 def test_nothing_new_is_no_new_epoch() -> None:
@@ -121,7 +136,7 @@ def test_who_is_called_answers_or_is_taken_out() -> None:
     assert called(waits, "i-3") == waits
     assert called(waits, "i-9") == waits  # its program does not run
     after = silenced(waits, frozenset({"i-3"}))
-    assert (after.epoch, after.active, after.broken) == (waits.epoch, 2, 0)
+    assert (after.epoch, after.active, after.broken, after.here) == (waits.epoch, 2, 0, ("i-1", "i-2"))
     assert without(waits, "i-3").called == ()
     assert seen(waits, living(1, 2), 2).called == ()
 

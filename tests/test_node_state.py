@@ -9,7 +9,7 @@ import pytest
 
 from model_code import store
 from model_code.errors import RunFailedError
-from model_code.membership import arrived
+from model_code.membership import heard
 from model_code.roster import Roster
 from model_code.state import FILE, NEXT, RunState, Stage, StateFile
 
@@ -76,7 +76,12 @@ def test_no_change_of_the_members_is_lost(tmp_path: Path) -> None:
     """Twenty nodes arrive at once, each by compare-and-swap (on a disk: the emulated S3 sometimes lets two win)."""
     run = tmp_path.as_uri()
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda n: Roster(run).change(lambda before: arrived(before, f"i-{n}")), range(20)))
+        list(
+            pool.map(
+                lambda n: Roster(run).change(lambda before: heard(before, {*before.here, f"i-{n}"}, ())),
+                range(20),
+            )
+        )
     found = Roster(run).read()
     assert found is not None
     assert sorted(found.here) == sorted(f"i-{n}" for n in range(20))

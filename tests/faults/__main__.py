@@ -24,7 +24,7 @@ from tests.faults.table import BEGIN, END, row, table
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results"
-AREAS = ("training", "watchdogs", "rollout", "serving", "batch", "together", "fuzz")
+AREAS = ("training", "watchdogs", "rollout", "serving", "batch", "together", "fuzz", "rehearsal")
 """The modules beside this file: each holds `FAULTS`."""
 console = Console(stderr=True)
 

@@ -113,7 +113,7 @@ FAULTS = (
         inject=s3_refuses,
         verdict=resumes,
         quick=True,
-        steps=600,
+        steps=240,
     ),
     Fault(
         name="s3-slow",
@@ -122,7 +122,7 @@ FAULTS = (
         promise=RESUMES,
         inject=s3_slow,
         verdict=resumes,
-        steps=600,
+        steps=240,
     ),
     Fault(
         name="torn-upload",
@@ -131,7 +131,7 @@ FAULTS = (
         promise="what is torn is passed over, said; the checkpoint before it is used",
         inject=torn_upload,
         verdict=passes_over,
-        steps=600,
+        steps=240,
     ),
     Fault(
         name="flipped-byte",
@@ -140,7 +140,7 @@ FAULTS = (
         promise="passed over, said; the checkpoint before it is used",
         inject=flipped_byte,
         verdict=passes_over,
-        steps=400,
+        steps=120,
     ),
     Fault(
         name="credentials-expired",
@@ -149,6 +149,6 @@ FAULTS = (
         promise=RESUMES,
         inject=credentials_expired,
         verdict=resumes,
-        steps=600,
+        steps=240,
     ),
 )

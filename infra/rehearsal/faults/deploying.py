@@ -206,6 +206,6 @@ FAULTS = (
         inject=up_again,
         verdict=changes_nothing,
         quick=True,
-        steps=500,
+        steps=240,
     ),
 )

@@ -16,6 +16,7 @@ from infra.rehearsal.faults.forge import Forge, stranger
 from infra.rehearsal.faults.scene import Scene
 from infra.rehearsal.faults.served import Served, fails_nothing
 from infra.rehearsal.faults.waiting import until
+from infra.rehearsal.sources import operator_environment
 
 REFUSED = "refused by every node, the release before is served on; no request fails"
 
@@ -117,14 +118,13 @@ def _all_refuse(fleet: Fleet, good: str, bad: str, reason: str) -> bool:
 
 
 def _skylift_rollback(scene: Scene, forge: Forge) -> None:
-    emulator = scene.world.emulator
     words = ["rollback", "--name", forge.name, "--models", f"s3://{forge.bucket}", "--key", forge.key]
     done = subprocess.run(
         [str(Path(sys.executable).with_name("skylift")), *words],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **emulator.credentials(), "AWS_REGION": emulator.client("s3").meta.region_name},
+        env={**os.environ, **operator_environment(scene.world.emulator)},
     )
     if done.returncode:
         raise NotRecoveredError(f"skylift rollback failed: {done.stderr.strip()}")

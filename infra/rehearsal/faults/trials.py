@@ -21,17 +21,21 @@ from infra.rehearsal.faults.load import Door, Load, questions
 from infra.rehearsal.faults.registry import chosen
 from infra.rehearsal.faults.releases import forge_of
 from infra.rehearsal.faults.scene import Scene
+from infra.rehearsal.sources import operator_environment
 
 if TYPE_CHECKING:
     from infra.rehearsal.world import World
 
-EVERY = 50
+EVERY = 20
 """Steps between checkpoints of a training that is disturbed."""
-FIRST_STEPS = 200
+FIRST_STEPS = 100
 """Of a training that nobody disturbs, and before the first fault."""
 SHARE_MORE = 1.3
 """Steps beyond those that the faults are about to take."""
-TRAINING = ("train.keep_checkpoints=4", "train.hang_seconds=20", f"train.checkpoint_every={EVERY}")
+TRAINING = (
+    *("train.global_batch=16", "train.keep_checkpoints=4", "train.hang_seconds=20"),
+    f"train.checkpoint_every={EVERY}",
+)
 COMPRESSION = ("compress.prune=", "compress.quantize=false", "compress.distill=false", "compress.rounds=0")
 """The uncompressed network is released: faults are about other things."""
 FAILURES = (
@@ -112,16 +116,13 @@ def _compared(scene: Scene, faults: Sequence[Fault[Any]]) -> Row:
     world, state = scene.world, scene.run.facts("state.json")
     wanted = undisturbed.Settings(
         recipe=world.settings.recipe,
-        words=words(chosen(world.plan.faults)),
+        words=tuple(word for word in world.settings.settings if not word.startswith("compress.")),
         shards=state["shards"],
-        processes=2,
+        processes=world.settings.train_nodes,
     )
     try:
-        expected = undisturbed.train(
-            wanted,
-            world.files.inner / "undisturbed",
-            {**world.emulator.credentials(), "AWS_REGION": scene.client("s3").meta.region_name},
-        )
+        out = world.files.inner / undisturbed.NAME
+        expected = undisturbed.train(wanted, out, operator_environment(world.emulator))
         row = undisturbed.compared(scene.run.facts("trained.json"), expected, len(faults))
     except NotRecoveredError as error:
         row = undisturbed.missing(str(error), len(faults))

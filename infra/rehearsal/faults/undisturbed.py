@@ -14,6 +14,8 @@ from typing import Any
 from infra.rehearsal.faults.fault import NotRecoveredError, Row
 
 ROOT = Path(__file__).parents[3]
+NAME = "undisturbed"
+PROMISE = "final weights equal those of an undisturbed run"
 COMPARED = ("model_sha256", "samples_digest", "metric", "best_step")
 """What is equal where all steps were."""
 
@@ -49,8 +51,8 @@ def train(settings: Settings, folder: Path, environment: Mapping[str, str]) -> d
         *("--run-id", "undisturbed", "--full-world", count, *settings.words),
     ]
     launch = ["-m", "model_code.launch", "--standalone", "--nproc-per-node", count, "-m", "model_code.train"]
-    # As on a node: what is added up in another order has other last bits.
-    threads = str(len(os.sched_getaffinity(0)))
+    # As on a node, which has its share of the cores: what is added up in another order has other last bits.
+    threads = str(max(1, len(os.sched_getaffinity(0)) // settings.processes))
     done = subprocess.run(
         [sys.executable, *launch, *words],
         capture_output=True,
@@ -87,9 +89,9 @@ def missing(why: str, faults: int) -> Row:
 
 def _row(kept: bool, what: str, faults: int) -> Row:
     return Row(
-        name="undisturbed",
+        name=NAME,
         title=f"all {faults} of the training, one after the other",
-        promise="final weights equal those of an undisturbed run",
+        promise=PROMISE,
         kept=kept,
         what=what,
         recovery_seconds=None,

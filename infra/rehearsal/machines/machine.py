@@ -24,6 +24,8 @@ BOOTED = "etc/skylift/node.env"
 """What the boot script writes just before it becomes the node."""
 START_S = 30.0
 """A machine that has no disk by then has none at all."""
+SIZE_TRIES = 20
+"""A disk that is written to all the time may need some until it is full."""
 PERIOD_S = 0.5
 """Of a slow machine's running and standing: short beside what notices."""
 
@@ -163,15 +165,26 @@ class Machine:
             self._pacing = None
 
     def fill_disk(self) -> None:
-        """Let not one byte more fit on its disk. It takes no memory: the disk becomes as small as it is full."""
-        while self.alive:
+        """Let not one byte more fit on its disk. It takes no memory: the disk becomes as small as it is full.
+
+        Raises:
+            MachineError: it is off, or the kernel refuses.
+        """
+        for _ in range(SIZE_TRIES):
             disk = os.statvfs(f"/proc/{self._process().pid}/root/var/lib")
-            if self._size((disk.f_blocks - disk.f_bfree) * disk.f_frsize):
+            said = self._size((disk.f_blocks - disk.f_bfree) * disk.f_frsize)
+            if not said:
                 return  # else it was written to meanwhile: the kernel refuses what is less than is used
+        raise MachineError(f"the disk of {self.instance_id} must become full, it did not: {said}")
 
     def free_disk(self) -> None:
-        """Give its disk its size back."""
-        self._size(self._image.disk_bytes)
+        """Give its disk its size back.
+
+        Raises:
+            MachineError: it is off, or the kernel refuses.
+        """
+        if said := self._size(self._image.disk_bytes):
+            raise MachineError(f"the disk of {self.instance_id} must get its size back, it did not: {said}")
 
     def processes(self) -> list[psutil.Process]:
         """Return all that run on it, none once it is off."""
@@ -254,9 +267,12 @@ class Machine:
             self.thaw()
             self._pace.wait(PERIOD_S / factor)
 
-    def _size(self, count: int) -> bool:
-        words = [*self._inside(), "mount", "-o", f"remount,size={count}", "/var/lib"]
-        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+    def _size(self, count: int) -> str:
+        """Give its disk a size and return what was said against it."""
+        # Named with its source, its other options are left alone: its owner has no number that the kernel takes here.
+        words = [*self._inside(), "mount", "-o", f"remount,size={count}", "disk", "/var/lib"]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        return done.stderr.strip() if done.returncode else ""
 
 
 def _processes(pids: Iterable[int]) -> Iterator[psutil.Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.rehearsal.emulator import Emulator
+from infra.rehearsal.machines.cores import share
 from infra.rehearsal.machines.image import Image
 from infra.rehearsal.machines.instances import Instance, Instances
 from infra.rehearsal.machines.machine import Machine, MachineError
@@ -65,6 +67,7 @@ class Runner:
         self._ends: dict[str, float] = {}
         self._down: dict[str, float] = {}
         self._boots: dict[str, Future[None]] = {}
+        self._sharing: set[str] = set()
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._work = ThreadPoolExecutor(8, thread_name_prefix="machine")
@@ -124,8 +127,16 @@ class Runner:
                     self._tell(instance_id, "terminating")
                     self._work.submit(self._end, instance_id)
             here = dict(self._machines)
+        self._share(here)
         for instance_id in wanted:
             self._care(here[instance_id])
+
+    def _share(self, here: Mapping[str, Machine]) -> None:
+        """Share the cores among those that run, when others run than before or one has just begun."""
+        running = {one: machine for one, machine in here.items() if machine.alive}
+        if running.keys() != self._sharing or any(self._states[one] == "booting" for one in running):
+            self._sharing = set(running)
+            share(running, sorted(os.sched_getaffinity(0)))
 
     def _care(self, machine: Machine) -> None:
         """See to one that should run: whether it does, and whether its time is up."""
