@@ -12,9 +12,9 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 import obstore
@@ -22,6 +22,9 @@ from obstore.exceptions import AlreadyExistsError, NotModifiedError, Preconditio
 from obstore.store import LocalStore, S3Store
 
 from model_code.errors import InputError
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 NO_TEXT = r"[\x00-\x1f\x7f\ud800-\udfff]"
@@ -92,7 +95,7 @@ def read(uri: str) -> bytes:
     return read_with_etag(uri)[0]
 
 
-def read_with_etag(uri: str, options: Mapping[str, str] | None = None) -> tuple[bytes, str]:
+def read_with_etag(uri: str, options: GetOptions | None = None) -> tuple[bytes, str]:
     """Return an object's bytes and the tag that `replace` takes; `options` are for S3."""
     store, key = _open(uri, must_exist=True)
     try:

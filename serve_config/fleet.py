@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Fleet:
 
     def in_balancer(self) -> bool:
         """Tell whether the load balancer still sends this node requests, or waits for those in flight."""
-        return self._states().get(self._instance, "unused") != "unused"
+        return self._states([{"Id": self._instance}]).get(self._instance, "unused") != "unused"
 
     def healthy_others(self) -> int:
         """Return how many other nodes the load balancer finds healthy."""
@@ -104,8 +104,12 @@ class Fleet:
         serving = {one["InstanceId"] for one in instances if one["LifecycleState"] == "InService"}
         return sorted(serving | {self._instance})
 
-    def _states(self) -> dict[str, str]:
-        found = self._aws.balancing.describe_target_health(TargetGroupArn=self._settings.target_group)
+    def _states(self, targets: Sequence[dict[str, str]] = ()) -> dict[str, str]:
+        """Return the states of some targets, of all where none is named: a thousand that leave ask for one each."""
+        named = {"Targets": list(targets)} if targets else {}
+        found = self._aws.balancing.describe_target_health(
+            TargetGroupArn=self._settings.target_group, **named
+        )
         return {
             one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found["TargetHealthDescriptions"]
         }

@@ -19,6 +19,8 @@ REPORT_SECONDS = 60.0
 """Between two reports: CloudWatch's standard resolution."""
 MEMBERS_SECONDS = 60.0
 """Between two questions for the group's nodes, which are asked only while a rollout is open."""
+A_NODE_SECONDS = 0.6
+"""The least of it for each node of the group: all together ask less than twice a second, however many they are."""
 
 
 class Reporter:
@@ -38,6 +40,7 @@ class Reporter:
         self._nodes = nodes
         self._reported: Look | None = None
         self._asked = 0.0
+        self._members = 0
 
     async def run(self) -> None:
         """Read and report until cancelled."""
@@ -66,14 +69,16 @@ class Reporter:
             self._nodes.unlink(missing_ok=True)
             self._asked = 0.0
             return
-        if look.seconds - self._asked < MEMBERS_SECONDS and self._asked:
+        if self._asked and look.seconds - self._asked < max(MEMBERS_SECONDS, A_NODE_SECONDS * self._members):
             return
         self._asked = look.seconds
         await tried(self._write_members, "read the group's nodes")
 
     def _write_members(self) -> None:
+        found = self._fleet.members()
+        self._members = len(found)
         partial = self._nodes.with_suffix(".part")
-        partial.write_text("\n".join(self._fleet.members()) + "\n")
+        partial.write_text("\n".join(found) + "\n")
         partial.replace(self._nodes)
 
     def _put(self, data: list[dict[str, object]]) -> None:

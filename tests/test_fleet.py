@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -123,6 +124,44 @@ def test_numbers_are_reported_once_a_minute(place: Place, tmp_path: Path) -> Non
         "WorkersReady",
     ]
     assert {str(one["Dimensions"]) for one in listed} == {f"[{{'Name': 'Group', 'Value': '{place.group}'}}]"}
+
+
+def test_a_thousand_nodes_together_ask_less_than_twice_a_second(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a larger group asks less often: every answer names all of them."""
+    fleet, _, _ = fleet_of(place, tmp_path)
+    asked: list[int] = []
+
+    def members() -> list[str]:
+        asked.append(len(asked))
+        return [f"i-{number}" for number in range(1000)]
+
+    monkeypatch.setattr(fleet, "members", members)
+    reporter = Reporter(place.settings(tmp_path), fleet, clients(REGION), tmp_path / "nodes")
+
+    async def an_hour() -> None:
+        for second in range(1, 3600, 10):
+            await reporter.take(Look(seconds=second, percentage=10))
+
+    asyncio.run(an_hour())
+    assert 1 < len(asked) * 1000 / 3600 < 2
+
+
+def test_a_leaving_node_asks_for_its_own_state_alone(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every few seconds: the whole group's would be a thousand states, asked for by a thousand."""
+    fleet, own, _ = fleet_of(place, tmp_path)
+    said: list[dict[str, Any]] = []
+    balancing = fleet._aws.balancing
+    ask = balancing.describe_target_health
+    monkeypatch.setattr(
+        balancing, "describe_target_health", lambda **words: said.append(words) or ask(**words)
+    )
+    assert fleet.in_balancer()
+    assert fleet.healthy_others() == 1
+    assert [words.get("Targets") for words in said] == [[{"Id": own}], None]
 
 
 def test_the_nodes_are_asked_for_only_while_a_rollout_is_open(place: Place, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import data_reading, infra_preview, resilience
+from tests.bench import data_reading, fleet, goodput, goodput_table, infra_preview, resilience
 from tests.bench.photographs import write_photographs
 from tests.bench.tables import (
     machine,
@@ -34,6 +34,8 @@ TABLES = {
     "reading": reading_table,
     "resilience": resilience_table,
     "infra_preview": infra_preview.table,
+    "goodput": goodput_table.table,
+    "fleet": fleet.table,
 }
 MEASURED = ("digits", "photographs", "ag_news", "tinyshakespeare", *TABLES)
 """All that there is to measure, in the order of the tables."""
@@ -91,6 +93,10 @@ def main() -> None:
         record("resilience", resilience.measure())
     if only in ("", "infra_preview"):
         record("infra_preview", infra_preview.measure())
+    if only in ("", "goodput"):
+        record("goodput", goodput.measure())
+    if only in ("", "fleet"):
+        record("fleet", fleet.measure())
     text = tables()
     (ROOT / "tests" / "bench" / "RESULTS.md").write_text(f"# Measured\n\n{text}\n")
     readme = ROOT / "README.md"

@@ -99,7 +99,7 @@ class Bucket:
         self._bill.add(self._clock(), "s3", "GET", len(content))
         return Answer(content, etag)
 
-    def put(self, _: object, key: str, content: bytes, mode: Any = None, **__: object) -> None:  # noqa: ANN401
+    def put(self, _: object, key: str, content: bytes, mode: Any = None, **__: object) -> None:
         """Write an object: always, where there is none (`create`), or over the one that a tag names."""
         self._sleep(WRITE_SECONDS)
         etag = self.objects.get(key, (b"", ""))[1]
@@ -124,11 +124,15 @@ class Bucket:
     def list_with_delimiter(self, _: object, prefix: str | None = None) -> dict[str, Any]:
         """Return what lies directly below a prefix; a thousand names a request."""
         below = f"{prefix}/" if prefix else ""
-        found = [key for key in self.objects if key.startswith(below) and "/" not in key[len(below) :]]
+        found = self._below(below)
         for _page in range(len(found) // PAGE + 1):
             self._sleep(READ_SECONDS)
             self._bill.add(self._clock(), "s3", "LIST", 300 * min(PAGE, len(found)))
-        return {"objects": [{"path": key} for key in found], "common_prefixes": []}
+        listed = [{"path": key, "e_tag": self.objects[key][1]} for key in self._below(below)]
+        return {"objects": listed, "common_prefixes": []}
+
+    def _below(self, prefix: str) -> list[str]:
+        return [key for key in self.objects if key.startswith(prefix) and "/" not in key[len(prefix) :]]
 
 
 class Group:

@@ -10,7 +10,6 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 STACK_BYTES = 1 << 18
 
@@ -31,6 +30,7 @@ class Clock:
         self._own = threading.local()
         self._threads: list[threading.Thread] = []
         self._over = False
+        self._failed: list[Exception] = []
 
     def start(self, at: float, work: Callable[[], None]) -> None:
         """Let a node begin at a time."""
@@ -38,9 +38,13 @@ class Clock:
         def live() -> None:
             self._own.turn = turn
             turn.acquire()
-            with suppress(Over):
+            try:
                 if not self._over:
                     work()
+            except Over:
+                return
+            except Exception as error:  # noqa: BLE001 - it is raised again where all is run
+                self._failed.append(error)
             if not self._over:
                 self._next()
 
@@ -61,8 +65,10 @@ class Clock:
             raise Over
 
     def run(self, seconds: float) -> None:
-        """Let the nodes live for some seconds; called by who started them."""
+        """Let the nodes live for some seconds; called by who started them. What one of them raised is raised here."""
         self.sleep(seconds)
+        if self._failed:
+            raise self._failed[0]
 
     def close(self) -> None:
         """End all nodes, where they are."""

@@ -35,8 +35,10 @@ EVERY = 16
 SEED = 6
 TAIL = 1024
 """Bytes at the end of a file that hold its last step."""
-REAL = {"nodes": (16, 64, 256, 1000), "node_mtbf_hours": 50_000 / 8, "checkpoint": 5.0, "restart": 60.0}
-"""A cluster's figures: how often a node of eight GPUs fails, what a checkpoint and a restart cost, seconds."""
+REAL_NODES = (16, 64, 256, 1000)
+REAL_MTBF_HOURS, REAL_CHECKPOINT, REAL_RESTART = 6250.0, 5.0, 60.0
+"""Assumed of a cluster: hours between failures of a node with eight GPUs (50,000 of a GPU), and what a checkpoint and a
+restart cost, in seconds."""
 
 
 def moments(seed: int, mean: float, seconds: float) -> list[tuple[float, int]]:
@@ -133,15 +135,14 @@ def measure(seconds: float = RUN_SECONDS, mean: float = MEAN_SECONDS, plain: flo
 def real() -> list[dict[str, float]]:
     """Return the best interval and the goodput that follows for clusters of some sizes."""
     rows = []
-    for nodes in REAL["nodes"]:  # type: ignore[attr-defined]
-        mtbf = REAL["node_mtbf_hours"] * 3600 / nodes  # type: ignore[operator]
-        cost, restart = float(REAL["checkpoint"]), float(REAL["restart"])  # type: ignore[arg-type]
+    for nodes in REAL_NODES:
+        hours = REAL_MTBF_HOURS / nodes
         rows.append(
             {
                 "nodes": nodes,
-                "mtbf_hours": mtbf / 3600,
-                "interval_seconds": best_interval(cost, mtbf),
-                "goodput": expected_goodput(cost, restart, mtbf),
+                "mtbf_hours": hours,
+                "interval_seconds": best_interval(REAL_CHECKPOINT, hours * 3600),
+                "goodput": expected_goodput(REAL_CHECKPOINT, REAL_RESTART, hours * 3600),
             }
         )
     return rows
