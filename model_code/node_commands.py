@@ -9,6 +9,8 @@ from model_code.node_settings import NodeSettings
 
 GRACE_SECONDS = 90
 """How long trainers may take to save a checkpoint: a spot notice leaves two minutes."""
+PORTS = 10
+"""Ports that the epochs take in turns."""
 JOIN_SECONDS = 300
 """How long the trainers of one node wait for those of the others."""
 
@@ -42,8 +44,8 @@ def train_command(
         shards: URI of the ready shards.
     """
     leader = members.trainers[0]
-    # Not the last epoch's: its store may live still, and who comes to that one is turned away when it ends.
-    port = settings.rendezvous_port + members.epoch % 2
+    # Not that of the epochs before: their store may live still, and who comes to that one fails when it ends.
+    port = settings.rendezvous_port + members.epoch % PORTS
     address = next(one.address for one in members.trainers if one.id == me)
     # Said and not guessed: torchrun would compare names and addresses to know whether it is the host.
     conf = f"is_host={'true' if leader.id == me else 'false'},join_timeout={JOIN_SECONDS}"

@@ -65,7 +65,7 @@ class NodeSettings:
     poll_seconds: float = 5.0
     """Between two looks at the group (the leader's) or at `members.json` (the others'), `SKYLIFT_POLL_SECONDS`."""
     rendezvous_port: int = 29_400
-    """TCP port where the trainers meet on the leader, in every other epoch the next one, `SKYLIFT_RENDEZVOUS_PORT`."""
+    """First of ten TCP ports where the trainers of an epoch meet on the leader, `SKYLIFT_RENDEZVOUS_PORT`."""
 
     @property
     def runs(self) -> str:
@@ -118,7 +118,7 @@ def read_settings(environment: Mapping[str, str]) -> NodeSettings:
         wait_for_full_seconds=say.number("SKYLIFT_WAIT_FOR_FULL_SECONDS", 0, 86_400),
         processes=say.whole("SKYLIFT_PROCESSES", 0, 64),
         poll_seconds=say.number("SKYLIFT_POLL_SECONDS", 0.05, 60, default="5"),
-        rendezvous_port=say.whole("SKYLIFT_RENDEZVOUS_PORT", 1024, 65_535, default="29400"),
+        rendezvous_port=say.whole("SKYLIFT_RENDEZVOUS_PORT", 1024, 65_500, default="29400"),
     )
 
 

@@ -18,7 +18,7 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.logs.responses import LogsResponse
 from moto.route53 import models as route53
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 
 from infra.rehearsal import patches
 
@@ -45,6 +45,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (LogsResponse, "associate_kms_key"),
         (LogsResponse, "disassociate_kms_key"),
         (AutoScalingResponse, "disable_metrics_collection"),
+        (FakeDeleteMarker, "dispose"),
     ):
         if name in vars(owner):
             delattr(owner, name)
@@ -214,6 +215,26 @@ def test_logs_into_a_folder() -> None:
         change("elsewhere/")
 
 
+def test_markers_that_can_go() -> None:
+    """A bucket that was versioned can be emptied once its versioning is suspended."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="emptied", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket="emptied", VersioningConfiguration={"Status": status})
+        if status == "Enabled":
+            s3.put_object(Bucket="emptied", Key="k", Body=b"")
+            s3.delete_object(Bucket="emptied", Key="k")
+
+    def empty() -> Any:
+        found = s3.list_object_versions(Bucket="emptied")
+        both = [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
+        names = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in both]
+        return s3.delete_objects(Bucket="emptied", Delete={"Objects": names})
+
+    fails_without(patches.markers_that_can_go, empty, AttributeError)
+    s3.delete_bucket(Bucket="emptied")
+
+
 def test_ids_of_hosted_zones() -> None:
     """They begin with Z, as AWS's: without the patch, not one of a hundred does by rule."""
     zones = client("route53")
@@ -258,3 +279,18 @@ def test_another_moto_is_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moto.__version__", "9.9.9")
     with pytest.raises(RuntimeError, match=r"moto must be 5\.2\.5, got 9\.9\.9; run uv sync"):
         patches.apply()
+
+
+def test_what_lies_below_a_delete_marker_can_be_deleted() -> None:
+    """A bucket is emptied after its versioning was suspended: `destroy` does it in this order."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x")
+    s3.delete_object(Bucket="bucket", Key="k")
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Suspended"})
+
+    def delete() -> Any:
+        return s3.delete_object(Bucket="bucket", Key="k")
+
+    fails_without(patches.versions_below_a_delete_marker, delete, AttributeError)

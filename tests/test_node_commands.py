@@ -33,7 +33,7 @@ def test_the_leader_hosts_the_rendezvous() -> None:
     """Its epoch names the rendezvous; of three nodes two train."""
     assert train_command(SETTINGS, MEMBERS, "i-1", 8, "s3://data/d/v") == [
         *(sys.executable, "-m", "model_code.launch", "--nnodes", "2", "--nproc-per-node", "8"),
-        *("--max-restarts", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "10.0.1.4:29401"),
+        *("--max-restarts", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "10.0.1.4:29407"),
         *("--rdzv-id", "7", "--rdzv-conf", "is_host=true,join_timeout=300", "--local-addr", "10.0.1.4"),
         *("--shutdown-timeout", "90", "-m", "model_code.train", "--recipe", "bert"),
         *("--data", "s3://data/d/v", "--runs", "s3://work/runs", "--run-id", "run-1", "--epoch", "7"),
@@ -44,7 +44,7 @@ def test_the_leader_hosts_the_rendezvous() -> None:
 def test_the_others_meet_there() -> None:
     """A follower names the leader's address, and its own as its own."""
     words = train_command(SETTINGS, MEMBERS, "i-2", 8, "s3://data/d/v")
-    assert words[words.index("--rdzv-endpoint") + 1] == "10.0.1.4:29401"
+    assert words[words.index("--rdzv-endpoint") + 1] == "10.0.1.4:29407"
     assert words[words.index("--rdzv-conf") + 1] == "is_host=false,join_timeout=300"
     assert words[words.index("--local-addr") + 1] == "10.0.1.5"
 
@@ -80,4 +80,4 @@ def test_the_other_stages() -> None:
 def test_another_port_is_taken() -> None:
     """Of the rendezvous."""
     words = train_command(dataclasses.replace(SETTINGS, rendezvous_port=4000), MEMBERS, "i-2", 1, "s3://d/v")
-    assert words[words.index("--rdzv-endpoint") + 1] == "10.0.1.4:4001"  # the epoch is odd
+    assert words[words.index("--rdzv-endpoint") + 1] == "10.0.1.4:4007"  # the seventh epoch

@@ -20,7 +20,7 @@ from moto.elbv2.models import ELBv2Backend, FakeAction, FakeLoadBalancer
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.logs.responses import LogsResponse
 from moto.route53 import models as route53
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 
 from infra.rehearsal.balancer import target_patches
 
@@ -128,6 +128,11 @@ def logs_into_a_folder() -> None:
     _put(FakeBucket, staticmethod(allowed), "_log_permissions_enabled_policy")
 
 
+def markers_that_can_go() -> None:
+    """Where versioning is suspended, deleting a name whose newest version is a delete marker is an error of moto's."""
+    _put(FakeDeleteMarker, lambda _: None, "dispose")
+
+
 def ids_of_hosted_zones() -> None:
     """Ids of hosted zones begin with any letter instead of Z, so that what checks them refuses them."""
     made: Callable[..., str] = route53.create_route53_zone_id
@@ -148,6 +153,15 @@ def tokens_at_the_balancer() -> None:
     _put(ELBv2Backend, validate, "_validate_actions")
 
 
+def versions_below_a_delete_marker() -> None:
+    """A key whose versioning is suspended and that ends in a delete marker cannot be deleted: a marker has no data."""
+
+    def dispose(self: FakeDeleteMarker, garbage: bool = False) -> None:
+        pass
+
+    _put(FakeDeleteMarker, dispose, "dispose")
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -164,8 +178,10 @@ PATCHES: tuple[Callable[[], None], ...] = (
     policy_of_a_group_that_is_resized,
     statements_with_conditions,
     logs_into_a_folder,
+    markers_that_can_go,
     ids_of_hosted_zones,
     tokens_at_the_balancer,
+    versions_below_a_delete_marker,
     target_patches.targets_that_drain,
     target_patches.health_that_the_balancer_saw,
 )

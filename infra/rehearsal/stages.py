@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from infra.cli.errors import RunFailedError
+import pulumi.automation as auto
+
+from infra.cli.errors import RunFailedError, one_line
 from infra.rehearsal.story import Story
 
 Answer = TypeVar("Answer")
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 """Between two looks at the emulated AWS, which is asked at once and costs no quota."""
 SILENT_SECONDS = 600.0
 """A rehearsal in which nothing at all happens for so long goes no further."""
@@ -33,6 +35,15 @@ def stage(story: Story, name: str) -> Iterator[None]:
     story.tell(
         "stage", f"{name}: done in {seconds:.1f} s", name=name, state="done", seconds=round(seconds, 2)
     )
+
+
+def said(error: BaseException) -> str:
+    """Return an error as one line; of the engine's, which repeats all of its output, what it calls an error."""
+    text = str(error)
+    if isinstance(error, auto.CommandError):
+        lines = [line.strip() for line in text.splitlines() if "error:" in line]
+        text = "; ".join(dict.fromkeys(lines)) or text
+    return one_line(" ".join(text.split()) or type(error).__name__)
 
 
 def awaited(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from infra.cli.errors import RunFailedError
@@ -12,6 +13,9 @@ from infra.rehearsal.world import World
 
 ORDER = ("prepare", "training", "trained", "compressed", "released", "done")
 """How a run goes on; `state.json` says where it is. `refused` and `failed` end it at any point."""
+
+MOST_LAUNCHES = 4
+"""Times the nodes of a training, until one begins."""
 
 
 def await_stage(world: World, wanted: str) -> dict[str, Any]:
@@ -24,12 +28,33 @@ def await_stage(world: World, wanted: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         state = run_file(world, "state.json")
         if state is None:
+            require_boots(world.files.nodes, MOST_LAUNCHES * world.settings.train_nodes)
             return None
         if state["stage"] not in ORDER:
             raise RunFailedError(f"run {world.outputs['runId']} is {state['stage']}: {state['reason']}")
         return state if ORDER.index(state["stage"]) >= ORDER.index(wanted) else None
 
     return awaited(world.story, f"the run's stage `{wanted}`", look)
+
+
+def require_boots(nodes: Path, most: int) -> None:
+    """Give up where nodes come and go and none begins: their group would launch others for ever.
+
+    Args:
+        nodes: has a folder for each that was launched.
+        most: launches that it takes.
+
+    Raises:
+        RunFailedError: there were more.
+    """
+    launched = sorted(nodes.iterdir(), key=lambda one: one.stat().st_ctime) if nodes.exists() else []
+    if len(launched) > most:
+        console = launched[0] / "console.log"
+        lines = console.read_text(errors="replace").strip().splitlines() if console.exists() else []
+        last = lines[-1] if lines else "nothing"
+        raise RunFailedError(
+            f"nodes must boot, {len(launched)} were launched and none began; the first said: {last} (see {console})"
+        )
 
 
 def run_file(world: World, name: str) -> dict[str, Any] | None:

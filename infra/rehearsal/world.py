@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,8 @@ def build_world(folder: Folder, plan: Plan, story: Story) -> Iterator[World]:
 
 def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     inner = folder.inner
+    loading = threading.Thread(target=import_module, args=("infra.program",), name="program")
+    loading.start()  # Pulumi's package takes seconds to load, and the emulator to start
     tempfile.tempdir = str(make_short(folder))  # so that it goes, even with a killed one
     authority = Authority.make(inner / "authority")
     place = Place(address=addresses.AWS, port=443, authority=authority)
@@ -115,6 +119,7 @@ def _built(folder: Folder, plan: Plan, story: Story, ends: ExitStack) -> World:
     ends.callback(runner.stop)
     environment = engine_environment(emulator, Path(plan.engine), inner / "engine")
     os.environ.update(environment)  # the program runs in this process, and asks the account itself
+    loading.join()
     stack = deploy(STACK, inner / "engine" / "stack", environment, settings=plan.config)
     return World(
         folder=folder.path,

@@ -18,7 +18,7 @@ import psutil
 import pulumi.automation as auto
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.cli.errors import InputError, RunFailedError, StageFailedError, one_line
+from infra.cli.errors import InputError, RunFailedError, StageFailedError
 from infra.rehearsal import keeping
 from infra.rehearsal.conclusion import Findings, conclude
 from infra.rehearsal.emulator import EmulatorError
@@ -26,6 +26,7 @@ from infra.rehearsal.folder import Folder
 from infra.rehearsal.machines.namespaces import prepare
 from infra.rehearsal.plan import Plan
 from infra.rehearsal.rehearse import rehearse, require_success, take_down
+from infra.rehearsal.stages import said
 from infra.rehearsal.story import Story
 from infra.rehearsal.training import ranks
 from infra.rehearsal.world import World, build_world
@@ -87,15 +88,6 @@ def _ended(world: World, findings: Findings, outcome: str) -> str:
     except FAILURES as error:
         return outcome or said(error)
     return outcome
-
-
-def said(error: Exception) -> str:
-    """Return an error as one line; of the engine's, which repeats all of its output, what it calls an error."""
-    text = str(error)
-    if isinstance(error, auto.CommandError):
-        lines = [line.strip() for line in text.splitlines() if "error:" in line]
-        text = "; ".join(dict.fromkeys(lines)) or text
-    return one_line(" ".join(text.split()) or type(error).__name__)
 
 
 def _interrupt(*_: object) -> None:

@@ -90,8 +90,8 @@ class Balanced:
             "tests.rehearsal.target",
             address,
             str(self.targets_port),
-            issued.certificate,
-            issued.key,
+            str(issued.certificate),
+            str(issued.key),
         ]
         process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, cwd=ROOT)
         assert process.stdout is not None

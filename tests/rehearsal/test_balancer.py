@@ -245,7 +245,7 @@ def test_cloudwatch_is_told(both: Balanced) -> None:
             Period=7200,
             Statistics=[statistic],
         )
-        return sum(one[statistic] for one in found["Datapoints"])
+        return float(sum(one[statistic] for one in found["Datapoints"]))
 
     until(lambda: value("RequestCount", "Sum", of) > 0)
     assert value("TargetResponseTime", "Maximum", of) > 0

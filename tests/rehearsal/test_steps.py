@@ -15,9 +15,9 @@ from infra.rehearsal.faults.fault import Row
 from infra.rehearsal.keeping import curl
 from infra.rehearsal.plan import Plan
 from infra.rehearsal.rehearse import require_success, shortcomings
-from infra.rehearsal.stages import awaited, stage
+from infra.rehearsal.stages import awaited, said, stage
 from infra.rehearsal.story import Story, read
-from infra.rehearsal.world_main import said
+from infra.rehearsal.training import require_boots
 
 
 def good(**changed: Any) -> Findings:
@@ -116,9 +116,9 @@ def test_nothing_is_awaited_for_ever(tmp_path: Path) -> None:
             story.tell("note", "still something")
 
     with pytest.raises(
-        RunFailedError, match=r"a node must come, nothing has happened for 0 s; see the nodes' logs"
+        RunFailedError, match=r"a node must come, nothing has happened for 1 s; see the nodes' logs"
     ):
-        awaited(story, "a node", look, silent_seconds=0.4)
+        awaited(story, "a node", look, silent_seconds=1.2)
     assert len(looks) > 3
 
 
@@ -157,3 +157,16 @@ def test_of_all_that_the_engine_printed_its_errors_are_said() -> None:
 
     assert said(CommandError(Result())) == "error: no key"  # type: ignore[arg-type]
     assert said(OSError("two\nlines")) == "two lines"
+
+
+def test_nodes_that_cannot_boot_are_not_launched_for_ever(tmp_path: Path) -> None:
+    """The first one's last words are said."""
+    require_boots(tmp_path / "none-yet", 0)
+    for name in ("i-1", "i-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "console.log").write_text(f"skylift: hello\nskylift: cannot boot: {name}\n")
+    require_boots(tmp_path, 2)
+    with pytest.raises(
+        RunFailedError, match=r"2 were launched and none began; the first said: .* cannot boot: i-1"
+    ):
+        require_boots(tmp_path, 1)

@@ -31,8 +31,6 @@ CACHE, BYTECODE, TOOLS = "/var/lib/uv-cache", "/var/lib/bytecode", "/var/lib/too
 BUNDLE = re.compile(r"^bundle_sha256=([0-9a-f]{64})$", re.MULTILINE)
 """As infra/user_data.py writes it."""
 GIB = 1 << 30
-TOGETHER = 2
-"""Nodes that compute at the same time, as a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +98,6 @@ class Image:
             "HOME": HOME,
             "LANG": "C.UTF-8",
             "AWS_ENDPOINT_URL": self.endpoint,
-            # The nodes share this machine's cores. Two trainings with a thread a core each would spin in wait of
-            # each other's all the time.
-            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // TOGETHER)),
             **trust,
             "UV_CACHE_DIR": CACHE,
             "UV_LINK_MODE": "symlink",
