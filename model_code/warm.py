@@ -18,7 +18,9 @@ import json
 import os
 import signal
 import socket
+import stat
 import sys
+from pathlib import Path
 
 from model_code import train
 from model_code.errors import run_stage
@@ -72,6 +74,7 @@ def _become_launcher(words: list[str], files: list[int]) -> None:
 
 def train_here(words: list[str]) -> None:
     """Train in this process, which torchrun has forked."""
+    _let_go_of_sockets()
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)  # torchrun's own are inherited
@@ -83,6 +86,21 @@ def train_here(words: list[str]) -> None:
         sys.stderr.flush()
         os._exit(0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _let_go_of_sockets() -> None:
+    """Take nothing in for torchrun: its store, which a trainer would keep open, seems to live when torchrun is gone.
+
+    Their numbers stay taken: torchrun's objects, of which this process has copies, know them.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        try:
+            if number > 2 and stat.S_ISSOCK(os.fstat(number).st_mode):
+                os.dup2(nothing, number)
+        except OSError:
+            continue  # the listing's own
+    os.close(nothing)
 
 
 if __name__ == "__main__":

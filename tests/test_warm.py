@@ -109,6 +109,13 @@ def test_all_end_with_it(warm: Warm, words: list[str], tmp_path: Path) -> None:
     assert process is not None
     below = psutil.Process(process.pid).children(recursive=True)
     assert len(below) == 3
+    launcher = next(one for one in below if one.ppid() == process.pid)
+    listening = [
+        {one.laddr.port for one in each.net_connections() if one.status == "LISTEN"} for each in below
+    ]
+    store = {one.laddr.port for one in launcher.net_connections() if one.status == "LISTEN"}
+    assert store
+    assert sum(bool(ports & store) for ports in listening) == 1  # the launcher's alone
     process.kill()
     assert ended(child).code == LOST
     assert not psutil.wait_procs(below, timeout=30)[1]
