@@ -120,12 +120,16 @@ class HangWatch:
         self._moved: dict[int, float] = {}
         self._lived: dict[int, float] = {}
         self._looked = time.monotonic()
+        self._turned = time.monotonic()
         self._thread = threading.Thread(target=self._watch, name="hang-watch", daemon=True)
+        self._guard = threading.Thread(target=self._watch_store, name="hang-guard", daemon=True)
 
     def __enter__(self) -> Self:
         if self._window:
             self._publish()
+            self._turned = time.monotonic()
             self._thread.start()
+            self._guard.start()
         return self
 
     def __exit__(
@@ -134,6 +138,7 @@ class HangWatch:
         if self._window:
             self._over.set()
             self._thread.join()
+            self._guard.join()
             self._marks.at(0, DONE)
             with suppress(dist.DistError):  # torchrun may be gone first
                 self._publish()
@@ -144,6 +149,7 @@ class HangWatch:
             self._window / LOOKS / pause
         )  # a look reads one value a rank: less often than it writes
         while not self._over.wait(pause):
+            self._turned = time.monotonic()
             try:
                 self._publish()
                 if self._beat % every:
@@ -155,6 +161,19 @@ class HangWatch:
                 os._exit(1)
             if culprits and not self._over.is_set():
                 self._end(culprits, seconds)
+
+    def _watch_store(self) -> None:
+        """End this process where the store does not answer: it lives on a machine that hangs as a whole."""
+        stuck, pause = 0, self._window / LOOKS
+        while not self._over.wait(pause):
+            # Looks are counted, not seconds: while this process is stopped itself, nobody looks.
+            stuck = stuck + 1 if time.monotonic() - self._turned > pause else 0
+            if stuck > 1.25 * LOOKS:
+                say(
+                    f"error: the trainers' store does not answer for {self._window:.0f} s, its machine hangs: look at "
+                    "it, then start again: it resumes (train.hang_seconds sets the window)"
+                )
+                os._exit(1)
 
     def _publish(self) -> None:
         count, step, phase = self._marks.now

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import botocore.exceptions
 import pytest
 
+from infra.rehearsal.scaling import controls
 from tests.rehearsal.scaling_account import HOOK, Account, scaling_account
 
 
@@ -69,6 +70,19 @@ def test_a_node_waits_until_it_says_that_it_is_ready(account: Account) -> None:
     assert account.ec2_state(waits) == "terminated"
     assert list(account.states().values()) == ["InService"]
     assert account.told("terminating", "terminated") == ["terminating", "terminated"]
+
+
+def test_a_group_keeps_a_node_until_its_machine_has_shut_down(account: Account) -> None:
+    """Who waits for an empty group waits for the last node's goodbye: its role goes after it."""
+    waits = shrink(account)
+    here = account.states().keys()
+    controls.machines(sorted(here))
+    let_go(account, waits)
+    assert account.ec2_state(waits) == "terminated"
+    assert account.states()[waits] == "Terminating"
+    controls.machines(sorted(here - {waits}))
+    account.wait(1)
+    assert waits not in account.states()
 
 
 def test_a_node_that_says_nothing_goes_after_its_time(account: Account) -> None:

@@ -16,6 +16,7 @@ from infra.rehearsal.faults.forge import Forge, stranger
 from infra.rehearsal.faults.scene import Scene
 from infra.rehearsal.faults.served import Served, fails_nothing
 from infra.rehearsal.faults.waiting import until
+from infra.rehearsal.provider.properties import Value
 from infra.rehearsal.sources import operator_environment
 
 REFUSED = "refused by every node, the release before is served on; no request fails"
@@ -40,10 +41,10 @@ def wrong_golden(scene: Scene) -> Served:
     def spoil(forge: Forge, files: dict[str, bytes]) -> str:
         model = json.loads(files["model.json"])
         answer = model["golden"][0]["answer"]
-        answer["class"] = f"not {answer.get('class', 'this')}"
+        answer[next(iter(answer))] = "another answer"
         return forge.release({**files, "model.json": json.dumps(model).encode()}, "forged")
 
-    return _refused(scene, spoil, "golden")
+    return _refused(scene, spoil, "golden answer")
 
 
 def bad_signature(scene: Scene) -> Served:
@@ -53,7 +54,7 @@ def bad_signature(scene: Scene) -> Served:
         card = files["card.md"] + b"\nSigned by somebody else.\n"
         return forge.release({**files, "card.md": card}, "forged", stranger())
 
-    return _refused(scene, spoil, "signature")
+    return _refused(scene, spoil, "not signed by the given key")
 
 
 def rollback(scene: Scene) -> Served:
@@ -113,8 +114,14 @@ def _all_serve(fleet: Fleet, version: str) -> bool:
 
 def _all_refuse(fleet: Fleet, good: str, bad: str, reason: str) -> bool:
     said = [fleet.ready(node) for node in fleet.healthy]
-    refused = {"version": bad, "reason": reason}
-    return bool(said) and all(one.get("version") == good and one.get("refused") == refused for one in said)
+    return bool(said) and all(_refuses(one, good, bad, reason) for one in said)
+
+
+def _refuses(said: dict[str, Value], good: str, bad: str, reason: str) -> bool:
+    refused = said.get("refused", {})
+    return (
+        said.get("version") == good and refused.get("version") == bad and reason in refused.get("reason", "")
+    )
 
 
 def _skylift_rollback(scene: Scene, forge: Forge) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.rehearsal.emulator import Emulator
+from infra.rehearsal.emulator import Emulator, EmulatorError
 from infra.rehearsal.machines.cores import share
 from infra.rehearsal.machines.image import Image
 from infra.rehearsal.machines.instances import Instance, Instances
@@ -58,7 +58,7 @@ class Runner:
             grace_s: seconds that a terminated machine has to shut down.
             checks_s: see CHECKS_S.
         """
-        self._account = Instances(emulator, region)
+        self._emulator, self._account = emulator, Instances(emulator, region)
         self._network, self._metadata, self._image = network, metadata, image
         self._folder, self._story = folder, story
         self._grace_s, self._checks_s = grace_s, checks_s
@@ -68,6 +68,7 @@ class Runner:
         self._down: dict[str, float] = {}
         self._boots: dict[str, Future[None]] = {}
         self._sharing: set[str] = set()
+        self._reported: set[str] = set()
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._work = ThreadPoolExecutor(8, thread_name_prefix="machine")
@@ -110,7 +111,7 @@ class Runner:
             try:
                 self._look()
                 said = ""
-            except (BotoCoreError, ClientError) as error:
+            except (BotoCoreError, ClientError, EmulatorError) as error:
                 if said != str(error):  # told once; looked at again all along
                     said = str(error)
                     self._story.tell("note", f"the runner cannot see the account: {error}")
@@ -127,6 +128,9 @@ class Runner:
                     self._tell(instance_id, "terminating")
                     self._work.submit(self._end, instance_id)
             here = dict(self._machines)
+        if here.keys() != self._reported:  # a group keeps what still shuts down
+            self._reported = set(here)
+            self._emulator.ask("machines", here=sorted(here))
         self._share(here)
         for instance_id in wanted:
             self._care(here[instance_id])

@@ -34,6 +34,18 @@ def scaling(since: int = 0, speed: float | None = None) -> dict[str, Any]:
         }
 
 
+def machines(here: list[str]) -> None:
+    """Take from the runner behind which instances something runs: a group keeps a node until it has shut down.
+
+    Args:
+        here: their ids.
+    """
+    with DESK.lock:
+        DESK.machines.clear()
+        DESK.machines.update(here)
+    DESK.bell.set()
+
+
 def _groups(backend: Any) -> list[Any]:  # noqa: ANN401 - moto's
     return list(backend.autoscaling_groups.values())
 
@@ -46,4 +58,4 @@ def _group(group: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's
     }
 
 
-CONTROLS: Mapping[str, Callable[..., Any]] = {"scaling": scaling}
+CONTROLS: Mapping[str, Callable[..., Any]] = {"scaling": scaling, "machines": machines}

@@ -21,6 +21,8 @@ class Desk:
     """Held while groups are looked at or changed."""
     bell: threading.Event = field(default_factory=threading.Event)
     """Rung when there may be something to do."""
+    machines: set[str] = field(default_factory=set)
+    """Ids of the instances behind which something runs, as its runner says; none where nothing does."""
 
     def now(self) -> float:
         """Return the time, seconds since 1970."""

@@ -50,6 +50,7 @@ def _bury(group: FakeAutoScalingGroup, desk: Desk) -> None:
     for node in nodes_of(group, PENDING, IN_SERVICE, WAITING, PROCEEDING):
         if node.instance.state in GONE:
             hooks.end(node, desk, f"EC2 says that it is {node.instance.state}")
+    hooks.bury(group, desk)
 
 
 def _serve(group: FakeAutoScalingGroup, desk: Desk) -> None:

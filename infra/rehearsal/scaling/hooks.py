@@ -8,7 +8,7 @@ from moto.autoscaling.models import FakeAutoScalingGroup, LifecycleHook
 
 from infra.rehearsal.scaling import targets
 from infra.rehearsal.scaling.desk import Desk
-from infra.rehearsal.scaling.nodes import PROCEEDING, WAITING, Action, Node, nodes_of
+from infra.rehearsal.scaling.nodes import LEAVING, PROCEEDING, WAITING, Action, Node, nodes_of
 
 TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
 
@@ -95,7 +95,7 @@ def advance(group: FakeAutoScalingGroup, desk: Desk) -> None:
 
 
 def end(node: Node, desk: Desk, cause: str = "") -> None:
-    """Terminate a node in EC2, where it still is, and take it out of its group.
+    """Terminate a node in EC2, where it still is; it stays in its group until its machine has shut down.
 
     Args:
         node: any.
@@ -106,7 +106,8 @@ def end(node: Node, desk: Desk, cause: str = "") -> None:
     targets.leave(node)
     if node.instance.state not in ("terminated", "shutting-down"):
         group.autoscaling_backend.ec2_backend.terminate_instances([node.instance_id])
-    group.instance_states = [one for one in group.instance_states if one is not node]
+    node.lifecycle_state, node.action = LEAVING, None
+    bury(group, desk)
     desk.tell(
         "terminated",
         f"{node.instance_id} of {group.name} is gone{': ' if cause else ''}{cause}",
@@ -115,3 +116,9 @@ def end(node: Node, desk: Desk, cause: str = "") -> None:
         address=node.instance.private_ip,
         cause=cause,
     )
+
+
+def bury(group: FakeAutoScalingGroup, desk: Desk) -> None:
+    """Take out the nodes that EC2 was told to terminate and that have shut down."""
+    gone = [node for node in nodes_of(group, LEAVING) if node.instance_id not in desk.machines]
+    group.instance_states = [one for one in group.instance_states if one not in gone]

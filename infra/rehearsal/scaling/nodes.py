@@ -11,6 +11,8 @@ from moto.ec2.models.launch_templates import LaunchTemplateVersion
 
 PENDING, IN_SERVICE = "Pending", "InService"
 WAITING, PROCEEDING = "Terminating:Wait", "Terminating:Proceed"
+LEAVING = "Terminating"
+"""EC2 was told, and the machine still shuts down."""
 LIVING = (PENDING, IN_SERVICE)
 GONE = ("shutting-down", "terminated", "stopping", "stopped")
 """States of EC2 that a group takes for dead."""
