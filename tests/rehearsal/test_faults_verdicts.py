@@ -152,8 +152,8 @@ def test_an_unknown_fault_is_refused() -> None:
 def test_a_training_takes_as_long_as_its_faults() -> None:
     assert settings([]) == {}
     found = settings(["leader-killed", "spot-notice", "rollback"])
-    assert "train.steps=980" in found["skylift:settings"]
-    assert "train.steps=200" in settings(["rollback"])["skylift:settings"]
+    assert "train.steps=412" in found["skylift:settings"]
+    assert "train.steps=100" in settings(["rollback"])["skylift:settings"]
     assert found["skylift:serveMaxNodes"] == 4
 
 
