@@ -155,10 +155,13 @@ def test_a_leaving_node_asks_for_its_own_state_alone(
     fleet, own, _ = fleet_of(place, tmp_path)
     said: list[dict[str, Any]] = []
     balancing = fleet._aws.balancing
-    ask = balancing.describe_target_health
-    monkeypatch.setattr(
-        balancing, "describe_target_health", lambda **words: said.append(words) or ask(**words)
-    )
+    answer = balancing.describe_target_health
+
+    def ask(**words: Any) -> Any:
+        said.append(words)
+        return answer(**words)
+
+    monkeypatch.setattr(balancing, "describe_target_health", ask)
     assert fleet.in_balancer()
     assert fleet.healthy_others() == 1
     assert [words.get("Targets") for words in said] == [[{"Id": own}], None]
