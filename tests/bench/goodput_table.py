@@ -14,11 +14,10 @@ def table(measured: dict[str, Any]) -> str:
         "undisturbed": "the same steps undisturbed",
         "torchrun": "plain `torchrun --nnodes 1:2`, killed at the same moments",
     }
+    columns = ("training on 2 hosts", "seconds", "steps that count", "each, s", "goodput")
     rows = [
-        "| training on 2 hosts | seconds | steps that count | goodput | "
-        + " | ".join(f"{one}, s" for one in PARTS)
-        + " |",
-        "|---" * (4 + len(PARTS)) + "|",
+        "| " + " | ".join((*columns, *(f"{one}, s" for one in PARTS))) + " |",
+        "|---" * (len(columns) + len(PARTS)) + "|",
     ]
     for key, name in names.items():
         one = measured[key]
