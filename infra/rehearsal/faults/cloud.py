@@ -112,7 +112,6 @@ FAULTS = (
         promise=RESUMES,
         inject=s3_refuses,
         verdict=resumes,
-        quick=True,
         steps=240,
     ),
     Fault(

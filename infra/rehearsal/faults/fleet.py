@@ -220,6 +220,7 @@ FAULTS = (
         promise=IN_FLIGHT,
         inject=server_killed,
         verdict=fails_in_flight,
+        quick=True,
     ),
     Fault(
         name="serving-node-killed",
@@ -228,6 +229,7 @@ FAULTS = (
         promise=IN_FLIGHT,
         inject=node_killed,
         verdict=fails_in_flight,
+        quick=True,
     ),
     Fault(
         name="instance-refresh",

@@ -145,6 +145,7 @@ FAULTS = (
         promise=REFUSED,
         inject=wrong_golden,
         verdict=fails_nothing,
+        quick=True,
     ),
     Fault(
         name="bad-signature",
@@ -162,6 +163,5 @@ FAULTS = (
         promise=NOTHING,
         inject=rollback,
         verdict=fails_nothing,
-        quick=True,
     ),
 )
