@@ -1,7 +1,7 @@
 """What the nodes of the simulation ask: an S3 with conditional writes, an Auto Scaling group, and who asked how often.
 
 Held in memory, and answered after the time that a request takes: between a node's reading and its writing others write.
-moto would answer all that too, a thousand times slower; `tests/test_fleet_simulation.py` holds both against each other.
+moto would answer all that too, a thousand times slower.
 """
 
 from __future__ import annotations
