@@ -205,7 +205,6 @@ FAULTS = (
         promise="changes nothing; the training goes on",
         inject=up_again,
         verdict=changes_nothing,
-        quick=True,
         steps=240,
     ),
 )

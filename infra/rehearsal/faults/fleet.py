@@ -220,7 +220,6 @@ FAULTS = (
         promise=IN_FLIGHT,
         inject=server_killed,
         verdict=fails_in_flight,
-        quick=True,
     ),
     Fault(
         name="serving-node-killed",

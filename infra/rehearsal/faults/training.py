@@ -124,7 +124,6 @@ FAULTS = (
         promise=RESUMES,
         inject=follower_killed,
         verdict=resumes,
-        quick=True,
         steps=120,
     ),
     Fault(
