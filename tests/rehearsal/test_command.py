@@ -70,7 +70,7 @@ def test_local_data_are_uploaded(tmp_path: Path) -> None:
         ({"config": ("trainNodes",)}, "--config must be KEY=VALUE, got `trainNodes`"),
         ({"config": ("trainNode=3",)}, "`skylift:trainNode` is no setting of this project; did you mean `trainNodes`?"),
         ({"config": ("serveMinNodes=9",)}, "serveMinNodes must be at most serveMaxNodes (4), got 9"),
-        ({"config": ("responseSeconds=60",)}, "responseSeconds must be at most drainSeconds (10)"),
+        ({"config": ("responseSeconds=60",)}, "responseSeconds must be at most drainSeconds (20)"),
         ({"data": "text:s3://bucket/file.csv"}, "--data must lie on this machine, got `text:s3://bucket/file.csv`"),
         ({"data": "images:/nowhere"}, "--data must exist, not found: `/nowhere`"),
     ],
