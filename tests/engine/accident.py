@@ -1,47 +1,12 @@
-"""Accidents that a deployment must outlive: the engine killed half-way, and hands that change AWS behind its back."""
+"""Accidents that a deployment must outlive: hands that change AWS behind its back."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-import pulumi.automation as auto
-from pulumi.automation.events import EngineEvent
-
 from infra.rehearsal.inventory import Client
-from infra.rehearsal.stack import Deployment
-
-
-def kill_half_way(deployment: Deployment, after: int) -> int:
-    """Run `up` and kill the engine with all that it started, when so many resources are made.
-
-    Returns:
-        How many the engine had reported when it died.
-    """
-    made: list[str] = []
-
-    def hear(event: EngineEvent) -> None:
-        if event.res_outputs_event is not None and event.res_outputs_event.metadata.op == "create":
-            made.append(event.res_outputs_event.metadata.urn)
-        if len(made) == after:
-            for process in _engine():
-                process.kill()
-
-    try:
-        deployment.stack.up(program=deployment.program, on_event=hear)
-    except auto.CommandError:
-        deployment.stack.cancel()  # gives back the lock that the dead one held
-        return len(made)
-    raise AssertionError(f"the engine was done before {after} resources were made")
-
-
-def _engine() -> list[psutil.Process]:
-    """Return the engine that this process started, and the plugins that it started."""
-    engines = [one for one in psutil.Process(os.getpid()).children() if one.name() == "pulumi"]
-    return [process for engine in engines for process in [engine, *engine.children(recursive=True)]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infra.rehearsal.faults.deploying import kill_half_way
 from infra.rehearsal.stack import Deployment
-from tests.engine.accident import kill_half_way
 from tests.engine.cloud import start_cloud
 from tests.engine.conftest import deployable
 from tests.stacks import recorded

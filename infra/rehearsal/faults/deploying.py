@@ -151,8 +151,11 @@ def changes_nothing(found: Up) -> Seen:
     )
 
 
-def kill_half_way(deployment: Deployment, after: int) -> None:
+def kill_half_way(deployment: Deployment, after: int) -> int:
     """Run `up` and kill the engine with all that it started, when so many resources are made.
+
+    Returns:
+        How many the engine had reported when it died.
 
     Raises:
         NotRecoveredError: it was done before.
@@ -170,7 +173,7 @@ def kill_half_way(deployment: Deployment, after: int) -> None:
         deployment.stack.up(program=deployment.program, on_event=hear)
     except auto.CommandError:
         deployment.stack.cancel()  # gives back the lock that the dead one held
-        return
+        return len(made)
     raise NotRecoveredError(f"the engine was done before {after} resources were made")
 
 
