@@ -30,6 +30,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A fresh account, and moto as it was after each test."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # the engine's tests leave theirs for the session
     monkeypatch.setattr(LaunchTemplateVersion, "user_data", LaunchTemplateVersion.user_data)
     monkeypatch.setattr(FakeAutoScalingGroup, "update", FakeAutoScalingGroup.update)
     monkeypatch.setattr(FakeLoadBalancer, "VALID_ATTRS", set(FakeLoadBalancer.VALID_ATTRS))

@@ -11,8 +11,8 @@ from infra.rehearsal.provider import lifecycle
 from infra.rehearsal.provider.clients import Clients
 from infra.rehearsal.provider.table import TABLE
 from infra.rehearsal.provider.target import CallError, Target
-from tests.rehearsal.inside_scaling_refresh import let_go, shown
 from tests.rehearsal.scaling_account import HOOK, REGION, Account, scaling_account
+from tests.rehearsal.test_scaling_refresh import let_go, shown
 from tests.stacks import recorded
 
 URN = "urn:pulumi:dev::skylift::aws:autoscaling/group:Group::nodes"
