@@ -90,14 +90,13 @@ class Lookout:
         self._alarm = False  # something broke
         self._suspected: float | None = None  # since when the leader may be gone
         self._short_since: float | None = None  # fewer than the full group, since
-        self._beaten = self._told = (
-            self._said
-        ) = -math.inf  # when: sign of life, list of who waits, our own word
+        self._beaten = -math.inf  # when this node, leading, last gave a sign of life
+        self._told = -math.inf  # when it last listed who waits
+        self._said = -math.inf  # when this node last said that it is there
         self._pulse = b""
         self._chance = random.random()  # noqa: S311 - draws our turn
-        self._called: dict[
-            str, tuple[str, float]
-        ] = {}  # who is called: its tag, and since when that is the same
+        # Who is called: its tag, and since when that is the same.
+        self._called: dict[str, tuple[str, float]] = {}
         self._leader_called = math.inf  # since when the leader is called, as we know
         self._silenced: frozenset[str] = frozenset()
         self._hanging: set[str] = set()  # who did not answer and still runs
