@@ -91,6 +91,7 @@ def boots_all_the_same(found: Throttled) -> Seen:
 def up_interrupted(scene: Scene) -> Up:
     """Kill the engine with its plugins in the middle of `up`, and run it again."""
     deployment = scene.world.stack
+    before = inventory_of(scene.world.emulator)  # every account has a network of its own accord
     kill_half_way(deployment, KILLED_AFTER)
     begun = time.monotonic()
     changes = deployment.up().changes()
@@ -102,7 +103,7 @@ def up_interrupted(scene: Scene) -> Up:
     twice = [
         kind
         for kind in ("network", "subnet", "launch template", "group", "bucket")
-        for name in account.get(kind, ())
+        for name in account.get(kind, set()) - before.get(kind, set())
         if name not in names
     ]
     return Up(
