@@ -44,18 +44,18 @@ def credentials_expired(scene: Scene) -> Disturbed:
 
 
 def torn_upload(scene: Scene) -> Disturbed:
-    """Cut the next checkpoint's uploads half-way, and store half of a later one's file; then a node vanishes."""
+    """Cut the next checkpoint's uploads half-way, and store half of each later file; then a node vanishes."""
     victim = scene.run.trainers[-1]
 
-    def harm(pulse: Pulse) -> None:
+    def harm(_: Pulse) -> None:
         scene.ask("interfere", name="cut", harm="reset", service="s3", action="PUT", path=TENSORS, times=CUTS)
         until(lambda: scene.ask("harmed")["cut"] == CUTS, f"{CUTS} cut uploads")
-        _tear(scene, pulse)
+        _tear(scene)
         scene.machine(victim).vanish()
+        scene.ask("calm")
 
     def look(_: Consoles, found: Disturbed) -> Disturbed:
-        scene.ask("calm")
-        return replace(found, what=f"{CUTS} uploads cut, half of a file stored")
+        return replace(found, what=f"{CUTS} uploads cut, half of each later file stored")
 
     return disturb(scene, harm, look=look)
 
@@ -74,12 +74,14 @@ def flipped_byte(scene: Scene) -> Disturbed:
     return disturb(scene, harm)
 
 
-def _tear(scene: Scene, pulse: Pulse) -> None:
-    """Have half of one file of a checkpoint stored, and wait until that checkpoint is complete as its manifest says."""
-    scene.ask("interfere", name="tear", harm="tear", service="s3", action="PUT", path=TENSORS, times=1)
+def _tear(scene: Scene) -> None:
+    """Have half of every file stored, and wait until a checkpoint of such is complete as its manifest says.
+
+    Not of one file alone: the next checkpoint, a whole one, comes within seconds.
+    """
+    scene.ask("interfere", name="tear", harm="tear", service="s3", action="PUT", path=TENSORS)
     until(lambda: scene.ask("harmed")["tear"], "torn upload")
     scene.run.await_step(scene.run.newest + 1)
-    pause(0.2 * pulse.every / pulse.pace)
 
 
 def _harmed(scene: Scene, more: Callable[[], object] = lambda: None, /, **rule: object) -> Disturbed:
