@@ -117,6 +117,19 @@ def test_never_fewer_ready_nodes_than_the_group_has(account: Account) -> None:
         assert len(account.versions()) in (2, 3)
 
 
+@pytest.mark.parametrize("most", [110, 200])
+def test_as_many_nodes_come_as_go(account: Account, most: int) -> None:
+    """None comes in place of the last old ones: it would be more than the group's size, and a ready one would go."""
+    start(account, MaxHealthyPercentage=most)
+    while shown(account)["Status"] != "Successful":
+        account.wait(5)
+        let_go(account)
+    account.wait(WARMUP)
+    let_go(account)
+    assert account.told("launched") == ["launched"] * 4
+    assert account.told("terminated") == ["terminated"] * 2
+
+
 def test_nodes_that_fit_already_stay(account: Account) -> None:
     """Nothing is replaced where nothing has changed."""
     before = account.states()

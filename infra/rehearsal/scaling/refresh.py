@@ -126,13 +126,14 @@ def step(group: FakeAutoScalingGroup, desk: Desk) -> None:
         over = "Successful" if refresh.status == "InProgress" else "RollbackSuccessful"
         _end(group, refresh, over, refresh.reason if over != "Successful" else "", desk)
         return
-    record.extra = min(len(old), most(size, refresh) - size)
     ready, least = _ready(group, refresh, desk), _least(size, refresh)
     for node in old:
         if node in ready and len(ready) <= least:
             continue
         ready = [one for one in ready if one is not node]
         hooks.begin(node, "an instance refresh replaces it", desk)
+    # Of those that are still to go: nothing comes in place of the last ones.
+    record.extra = min(len(outdated(group, refresh)), most(size, refresh) - size)
 
 
 def most(size: int, refresh: Refresh) -> int:
