@@ -38,8 +38,13 @@ def _attach(target: Target, changed: set[str]) -> None:
     before = target.before.get("vpcId")
     if before:
         target.call("detach_internet_gateway", InternetGatewayId=target.id, VpcId=before)
-    if target.inputs.get("vpcId"):
-        target.call("attach_internet_gateway", InternetGatewayId=target.id, VpcId=target.inputs["vpcId"])
+    asked = target.inputs.get("vpcId")
+    if not asked:
+        return
+    (found,) = target.call("describe_internet_gateways", InternetGatewayIds=[target.id])["InternetGateways"]
+    # An `up` that was killed may have done it: its creation is answered once more, as the same gateway.
+    if asked not in [one["VpcId"] for one in found["Attachments"]]:
+        target.call("attach_internet_gateway", InternetGatewayId=target.id, VpcId=asked)
 
 
 def _detach(target: Target) -> None:
