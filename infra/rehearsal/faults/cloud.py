@@ -44,44 +44,50 @@ def credentials_expired(scene: Scene) -> Disturbed:
 
 
 def torn_upload(scene: Scene) -> Disturbed:
-    """Cut the next checkpoint's uploads half-way, and store half of each later file; then a node vanishes."""
-    victim = scene.run.trainers[-1]
+    """Cut uploads of a checkpoint and store half of one; then leave half of a complete one's file, and a node vanishes.
+
+    What the trainers upload cannot stay torn: they see it and upload it again, or say that nothing was saved. So the
+    store itself loses the half.
+    """
+    victim, run = scene.run.trainers[-1], scene.run
 
     def harm(_: Pulse) -> None:
         scene.ask("interfere", name="cut", harm="reset", service="s3", action="PUT", path=TENSORS, times=CUTS)
         until(lambda: scene.ask("harmed")["cut"] == CUTS, f"{CUTS} cut uploads")
-        _tear(scene)
+        scene.ask("interfere", name="tear", harm="tear", service="s3", action="PUT", path=TENSORS, times=1)
+        until(lambda: scene.ask("harmed")["tear"], "torn upload")
+        run.await_step(run.newest + 1)
+        _change_newest(scene, lambda content: content[: len(content) // 2])
         scene.machine(victim).vanish()
-        scene.ask("calm")
 
     def look(_: Consoles, found: Disturbed) -> Disturbed:
-        return replace(found, what=f"{CUTS} uploads cut, half of each later file stored")
+        scene.ask("calm")
+        return replace(found, what=f"{CUTS} uploads cut, one torn")
 
     return disturb(scene, harm, look=look)
 
 
 def flipped_byte(scene: Scene) -> Disturbed:
     """Flip a byte in the newest checkpoint; then a node vanishes."""
-    victim, run, s3 = scene.run.trainers[-1], scene.run, scene.client("s3")
+    victim = scene.run.trainers[-1]
+
+    def flipped(content: bytes) -> bytes:
+        middle = len(content) // 2
+        return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
     def harm(_: Pulse) -> None:
-        name = run.files_of(run.newest)[0]
-        content = bytearray(s3.get_object(Bucket=run.bucket, Key=name)["Body"].read())
-        content[len(content) // 2] ^= 1
-        s3.put_object(Bucket=run.bucket, Key=name, Body=bytes(content))
+        _change_newest(scene, flipped)
         scene.machine(victim).vanish()
 
     return disturb(scene, harm)
 
 
-def _tear(scene: Scene) -> None:
-    """Have half of every file stored, and wait until a checkpoint of such is complete as its manifest says.
-
-    Not of one file alone: the next checkpoint, a whole one, comes within seconds.
-    """
-    scene.ask("interfere", name="tear", harm="tear", service="s3", action="PUT", path=TENSORS)
-    until(lambda: scene.ask("harmed")["tear"], "torn upload")
-    scene.run.await_step(scene.run.newest + 1)
+def _change_newest(scene: Scene, change: Callable[[bytes], bytes]) -> None:
+    """Change a file of tensors of the newest complete checkpoint where it lies."""
+    s3, run = scene.client("s3"), scene.run
+    name = run.files_of(run.newest)[0]
+    content = s3.get_object(Bucket=run.bucket, Key=name)["Body"].read()
+    s3.put_object(Bucket=run.bucket, Key=name, Body=change(content))
 
 
 def _harmed(scene: Scene, more: Callable[[], object] = lambda: None, /, **rule: object) -> Disturbed:
