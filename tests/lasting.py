@@ -1,10 +1,11 @@
-"""Folders for what several tests of a process share; they go with it."""
+"""Folders for what several tests of a process share, or what it kills leaves behind; they go with it."""
 
 from __future__ import annotations
 
 import atexit
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 
 
@@ -17,3 +18,9 @@ def lasting_folder(prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"skylift-{prefix}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+@cache
+def temporary() -> str:
+    """Return the TMPDIR of processes that tests kill: such a one cannot remove its temporary folders."""
+    return str(lasting_folder("killed"))

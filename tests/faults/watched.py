@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from tests import small_data
-from tests.lasting import lasting_folder
+from tests.lasting import lasting_folder, temporary
 from tests.runs import ROOT
 
 RECIPE = '''
@@ -167,7 +167,7 @@ def started(words: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": temporary()},
     )
 
 

@@ -21,7 +21,7 @@ from infra.cli import rehearse_command
 from infra.cli.errors import RunFailedError
 from infra.cli.output import progress
 from infra.rehearsal import asking, detached, engine, keeping, world_main
-from infra.rehearsal.folder import Folder, folder_at, held, is_up, make_short
+from infra.rehearsal.folder import Folder, folder_at, held, is_up, make_short, tidy
 from infra.rehearsal.machines import namespaces
 from infra.rehearsal.plan import Plan
 from infra.rehearsal.story import read
@@ -173,8 +173,7 @@ def command(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
 
     def start(plan: Plan, where: Folder, _: object) -> None:
         assert where == folder
-        with held(folder):
-            make_short(folder)
+        folder.path.mkdir(exist_ok=True)
         folder.write(kept=plan.keep, call="curl it" if plan.keep else "", over=not plan.keep)
         folder.result.write_bytes(a_result().to_json())
 
@@ -224,3 +223,4 @@ def test_nothing_is_left_of_a_world_that_was_watched(folder: Folder, monkeypatch
         folder.write(kept=kept)
         assert detached.watch(world, folder, progress)
         assert short.exists() == kept
+        tidy(folder)
