@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 LONGEST = 2000
@@ -58,6 +60,16 @@ def run_stage(main: Callable[[list[str]], None]) -> None:
         sys.exit(_report(error, 1) if str(error) else 1)  # empty: another rank says it
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Make SIGTERM leave by the way of an exception meanwhile, so that temporary folders go."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(error: Exception, code: int) -> int:

@@ -12,6 +12,7 @@ import argparse
 import logging
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 
 from torch.distributed import DistError
@@ -33,10 +34,13 @@ def main(words: list[str], entry: Callable[[list[str]], None] | None = None) -> 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
         arguments = parse_args(words)  # type: ignore[no-untyped-call]
-        if entry:
-            _fork(arguments, entry)
-        else:
-            run(arguments)  # type: ignore[no-untyped-call]
+        # torchrun makes a folder for logs that it leaves; nothing of ours is in it, as nothing is redirected.
+        with tempfile.TemporaryDirectory(prefix="skylift-launch-", ignore_cleanup_errors=True) as logs:
+            arguments.log_dir = arguments.log_dir or logs
+            if entry:
+                _fork(arguments, entry)
+            else:
+                run(arguments)  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         if failure.exitcode < 0:  # it could not say so itself

@@ -9,27 +9,14 @@ A run that was killed goes on from the ranges that are done, with any number of 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from model_code.arguments import Arguments
 from model_code.batch import RANGE, Batch, BatchJob
-from model_code.errors import InputError, RunFailedError, run_stage
+from model_code.errors import InputError, RunFailedError, exit_on_sigterm, run_stage
 from model_code.team import Team
-
-
-@contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Make SIGTERM leave by the way of an exception meanwhile, so that temporary folders go."""
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def main(words: list[str]) -> None:

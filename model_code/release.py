@@ -19,7 +19,7 @@ from model_code import pointer as pointers
 from model_code import store
 from model_code.arguments import Arguments
 from model_code.card import model_card
-from model_code.errors import InputError, RunFailedError, run_stage
+from model_code.errors import InputError, RunFailedError, exit_on_sigterm, run_stage
 from model_code.kms_key import ALGORITHM
 from model_code.pointer import Pointer, move_pointer, read_pointer, rollback_target
 from model_code.report import read_report
@@ -214,7 +214,8 @@ def main(words: list[str]) -> None:
             raise InputError(
                 f"--percentage must be between 1 and 100, got {args.percentage}; leave it out for all"
             )
-        release, pointer = publish(args.run, args.models, key, args.percentage)
+        with exit_on_sigterm():
+            release, pointer = publish(args.run, args.models, key, args.percentage)
         answer: dict[str, Any] = asdict(release) | {
             field: getattr(pointer, field) for field in ("counter", "previous", "percentage")
         }

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from model_code.train import main
+from tests.lasting import temporary
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +73,7 @@ def started(command: Sequence[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": temporary()},
         start_new_session=True,
     )
 

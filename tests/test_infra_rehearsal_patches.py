@@ -1,68 +1,24 @@
-"""Every defect of moto that we mend is there without the patch, and gone with it."""
+"""Every defect of moto that we mend is there without the patch, and gone with it.
+
+Those of its load balancer: test_infra_rehearsal_patches_balancer.py.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import botocore.exceptions
-import botocore.session
 import pytest
-from moto import mock_aws
-from moto.autoscaling.models import FakeAutoScalingGroup
-from moto.autoscaling.responses import AutoScalingResponse
-from moto.ec2.models.launch_templates import LaunchTemplateVersion
-from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
-from moto.logs.responses import LogsResponse
-from moto.route53 import models as route53
-from moto.s3.models import FakeBucket, FakeDeleteMarker
 
 from infra.rehearsal import patches
+from tests import test_infra_rehearsal_patches_balancer as of_the_balancer
+from tests.rehearsal.unpatched import REGION, client, fails_without, unpatched
 
-REGION = "eu-central-1"
-
-
-@pytest.fixture(autouse=True)
-def unpatched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fresh account, and moto as it was after each test."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # the engine's tests leave theirs for the session
-    monkeypatch.setattr(LaunchTemplateVersion, "user_data", LaunchTemplateVersion.user_data)
-    monkeypatch.setattr(FakeAutoScalingGroup, "update", FakeAutoScalingGroup.update)
-    monkeypatch.setattr(FakeLoadBalancer, "VALID_ATTRS", set(FakeLoadBalancer.VALID_ATTRS))
-    monkeypatch.setattr(IAMPolicyStatement, "is_action_permitted", IAMPolicyStatement.is_action_permitted)
-    monkeypatch.setattr(
-        FakeBucket, "_log_permissions_enabled_policy", FakeBucket.__dict__["_log_permissions_enabled_policy"]
-    )
-    monkeypatch.setattr(ELBv2Backend, "_validate_actions", ELBv2Backend._validate_actions)
-    monkeypatch.setattr(route53, "create_route53_zone_id", route53.create_route53_zone_id)
-    with mock_aws():
-        yield
-    for owner, name in (
-        (LogsResponse, "associate_kms_key"),
-        (LogsResponse, "disassociate_kms_key"),
-        (AutoScalingResponse, "disable_metrics_collection"),
-        (FakeDeleteMarker, "dispose"),
-    ):
-        if name in vars(owner):
-            delattr(owner, name)
-
-
-def client(service: str) -> Any:
-    """Return a client of the mocked account."""
-    return botocore.session.get_session().create_client(service, region_name=REGION)
-
-
-def fails_without(patch: Callable[[], None], work: Callable[[], Any], error: type[Exception]) -> Any:
-    """Return what works with a patch, and must fail before it."""
-    with pytest.raises(error):
-        work()
-    patch()
-    return work()
+__all__ = ["unpatched"]
+pytestmark = pytest.mark.usefixtures("unpatched")
 
 
 def test_user_data_of_later_versions() -> None:
@@ -130,20 +86,6 @@ def test_key_of_a_log_group() -> None:
     assert found == "arn:aws:kms:eu-central-1:1:key/a"
     logs.disassociate_kms_key(logGroupName="nodes")
     assert "kmsKeyId" not in logs.describe_log_groups()["logGroups"][0]
-
-
-def test_logs_of_health_checks() -> None:
-    """A balancer says where its logs of health checks go."""
-    ec2, balancing = client("ec2"), client("elbv2")
-    subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"]]
-    arn = balancing.create_load_balancer(Name="alb", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-    wanted = [{"Key": "health_check_logs.s3.bucket", "Value": "logs"}]
-
-    def change() -> Any:
-        return balancing.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=wanted)
-
-    found = fails_without(patches.logs_of_health_checks, change, botocore.exceptions.ClientError)
-    assert wanted[0] in found["Attributes"]
 
 
 def test_fewer_metrics_of_a_group() -> None:
@@ -236,6 +178,21 @@ def test_markers_that_can_go() -> None:
     s3.delete_bucket(Bucket="emptied")
 
 
+def test_what_lies_below_a_delete_marker_can_be_deleted() -> None:
+    """A bucket is emptied after its versioning was suspended: `destroy` does it in this order."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x")
+    s3.delete_object(Bucket="bucket", Key="k")
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Suspended"})
+
+    def delete() -> Any:
+        return s3.delete_object(Bucket="bucket", Key="k")
+
+    fails_without(patches.markers_that_can_go, delete, AttributeError)
+
+
 def test_ids_of_hosted_zones() -> None:
     """They begin with Z, as AWS's: without the patch, not one of a hundred does by rule."""
     zones = client("route53")
@@ -252,27 +209,37 @@ def test_ids_of_hosted_zones() -> None:
     assert beginnings() == {"Z"}
 
 
-def test_tokens_at_the_balancer() -> None:
-    """A listener keeps what it verifies tokens by."""
-    ec2, balancing = client("ec2"), client("elbv2")
-    subnets = ec2.describe_subnets()["Subnets"]
-    ids = [one["SubnetId"] for one in subnets]
-    arn = balancing.create_load_balancer(Name="alb", Subnets=ids)["LoadBalancers"][0]["LoadBalancerArn"]
-    group = balancing.create_target_group(Name="n", Protocol="HTTP", Port=80, VpcId=subnets[0]["VpcId"])
-    target = group["TargetGroups"][0]["TargetGroupArn"]
-    tokens = {"JwksEndpoint": "https://login.example.org/keys", "Issuer": "https://login.example.org/"}
-    actions = [
-        {"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": tokens},
-        {"Type": "forward", "Order": 2, "TargetGroupArn": target},
-    ]
+def test_arn_of_a_scaling_policy() -> None:
+    """Who makes a policy is told its ARN, which an alarm needs."""
+    client("ec2").create_launch_template(
+        LaunchTemplateName="nodes", LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"}
+    )
+    zone = client("ec2").describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    groups = client("autoscaling")
+    groups.create_auto_scaling_group(
+        AutoScalingGroupName="nodes",
+        MinSize=0,
+        MaxSize=2,
+        LaunchTemplate={"LaunchTemplateName": "nodes", "Version": "1"},
+        AvailabilityZones=[zone],
+    )
 
-    def listen() -> Any:
-        return balancing.create_listener(
-            LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=actions
-        )["Listeners"][0]["DefaultActions"]
+    def make() -> Any:
+        return groups.put_scaling_policy(
+            AutoScalingGroupName="nodes",
+            PolicyName="more",
+            AdjustmentType="ChangeInCapacity",
+            ScalingAdjustment=1,
+        )["PolicyARN"]
 
-    found = fails_without(patches.tokens_at_the_balancer, listen, botocore.exceptions.ClientError)
-    assert found[0]["JwtValidationConfig"] == tokens
+    made = fails_without(patches.arn_of_a_scaling_policy, make, KeyError)
+    assert made == groups.describe_policies()["ScalingPolicies"][0]["PolicyARN"]
+
+
+def test_every_patch_has_a_test() -> None:
+    """Named as it is, here or beside."""
+    tests = {*globals(), *vars(of_the_balancer)}
+    assert [patch.__name__ for patch in patches.PATCHES if f"test_{patch.__name__}" not in tests] == []
 
 
 def test_another_moto_is_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,18 +247,3 @@ def test_another_moto_is_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moto.__version__", "9.9.9")
     with pytest.raises(RuntimeError, match=r"moto must be 5\.2\.5, got 9\.9\.9; run uv sync"):
         patches.apply()
-
-
-def test_what_lies_below_a_delete_marker_can_be_deleted() -> None:
-    """A bucket is emptied after its versioning was suspended: `destroy` does it in this order."""
-    s3 = client("s3")
-    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
-    s3.put_object(Bucket="bucket", Key="k", Body=b"x")
-    s3.delete_object(Bucket="bucket", Key="k")
-    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Suspended"})
-
-    def delete() -> Any:
-        return s3.delete_object(Bucket="bucket", Key="k")
-
-    fails_without(patches.versions_below_a_delete_marker, delete, AttributeError)

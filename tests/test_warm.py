@@ -16,6 +16,7 @@ from model_code.stage_process import StageProcess
 from model_code.warm_process import LAUNCH, LOST, Warm
 from tests import small_data
 from tests.conftest import free_port
+from tests.lasting import temporary
 from tests.runs import mlp_recipe
 from tests.training_group import until
 
@@ -23,7 +24,7 @@ from tests.training_group import until
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Warm]:
     """A warm process, which several tests share: its imports take seconds."""
-    found = Warm({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""})
+    found = Warm({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": temporary()})
     found.begin()
     yield found
     found.close()

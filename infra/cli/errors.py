@@ -1,4 +1,4 @@
-"""Errors of the command line: one line on stderr; exit code 2 for bad input, 1 for a failed run."""
+"""Errors of the command line: one line on stderr; exit code 2 for bad input, 1 for a failed run, 130 for Ctrl-C."""
 
 from __future__ import annotations
 

@@ -38,6 +38,8 @@ from infra.cli.summary import closing_table
 from infra.cli.wheels import wheels
 
 HELP = "Lift a PyTorch model into the cloud: train, compress behind a gate, release, serve."
+INTERRUPTED = 130
+"""The exit code that shells expect of what Ctrl-C ended."""
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """The words that a command does not know are settings (`train.epochs=3`), checked by the stage that owns them."""
@@ -206,7 +208,10 @@ app.add_typer(rehearse_command.app, name="rehearse")
 
 
 def main() -> None:
-    """Run `skylift` and leave with 0, 2 for bad input or 1 for a failed run; never with a stack trace for those."""
+    """Run `skylift` and leave with 0, 2 for bad input, 1 for a failed run or 130 for Ctrl-C.
+
+    Never with a stack trace for those.
+    """
     processes.terminate_as_interrupt()
     try:
         code = app(standalone_mode=False) or 0
@@ -219,7 +224,9 @@ def main() -> None:
     except StageFailedError as error:
         code = error.code
     except (KeyboardInterrupt, typer.Abort):
-        code = complain("interrupted; everything that was started is stopped", 130)
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # from within a command typer returns it
+        complain("interrupted; everything that was started is stopped", code)
     sys.exit(code)
 
 

@@ -71,6 +71,9 @@ def run(
 
     The Pulumi program, its roles, boot scripts and nodes are those that go to AWS. Settings of the training: key=value,
     as train.epochs=3. Of a rehearsal that is up: skylift rehearse status | logs NODE | down.
+
+    Ctrl-C destroys what is there, a second one ends it at once. Exit code: 0 all held, 1 something did not,
+    2 bad input, 130 interrupted.
     """
     context.info_name = "rehearse"  # what messages call it
     from infra.rehearsal import detached  # Pulumi takes a second to load: only who rehearses pays it
@@ -86,8 +89,12 @@ def run(
 
     asked = replace(asked, engine=str(require_engine(progress)))
     world = detached.start(asked, folder, progress)
-    detached.watch(world, folder, progress)
-    conclude(folder, as_json=as_json)
+    if detached.watch(world, folder, progress):
+        conclude(folder, as_json=as_json)
+        return
+    if folder.result.exists():
+        show(folder, as_json=as_json)
+    raise KeyboardInterrupt
 
 
 def plan(
@@ -164,11 +171,23 @@ def conclude(folder: Folder, *, as_json: bool) -> None:
     Raises:
         RunFailedError: it failed; why, in one line.
     """
+    if not folder.result.exists():
+        raise RunFailedError(last_words(folder))
+    outcome = show(folder, as_json=as_json)
+    facts = folder.written()
+    if facts.get("kept") and not facts.get("over"):
+        words = (f"still up; call it: {facts['call']}", f"end it: skylift rehearse down --out {folder.path}")
+        for line in words:
+            progress.print(line, soft_wrap=True, highlight=False, markup=False)
+    if outcome:
+        raise RunFailedError(outcome)
+
+
+def show(folder: Folder, *, as_json: bool) -> str:
+    """Print the result of a rehearsal, and return why it failed; empty: it did not."""
     from infra.rehearsal.closing import table
     from infra.rehearsal.result import from_json
 
-    if not folder.result.exists():
-        raise RunFailedError(last_words(folder))
     content = folder.result.read_bytes()
     result = from_json(content)
     if as_json:
@@ -176,13 +195,7 @@ def conclude(folder: Folder, *, as_json: bool) -> None:
     else:
         Console().print(table(result))
         progress.print(f"report: {folder.report}", soft_wrap=True, highlight=False)
-    facts = folder.written()
-    if facts.get("kept") and not facts.get("over"):
-        words = (f"still up; call it: {facts['call']}", f"end it: skylift rehearse down --out {folder.path}")
-        for line in words:
-            progress.print(line, soft_wrap=True, highlight=False, markup=False)
-    if result.outcome:
-        raise RunFailedError(result.outcome)
+    return result.outcome
 
 
 def last_words(folder: Folder) -> str:

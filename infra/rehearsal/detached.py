@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 
 from infra.cli.errors import RunFailedError
-from infra.rehearsal.folder import Folder, await_end, clear, held, is_up, write_whole
+from infra.rehearsal.folder import Folder, await_end, clear, held, is_up, tidy, write_whole
 from infra.rehearsal.machines.namespaces import enter
 from infra.rehearsal.plan import Plan
 from infra.rehearsal.story import Story
@@ -52,13 +52,18 @@ def start(plan: Plan, folder: Folder, console: Console) -> subprocess.Popen[byte
     return world
 
 
-def watch(world: subprocess.Popen[bytes], folder: Folder, console: Console) -> None:
-    """Show what happens until it is over or kept; Ctrl-C asks the world to end, a second one ends it at once."""
-    over = _over_or_kept(world, folder)
+def watch(world: subprocess.Popen[bytes], folder: Folder, console: Console) -> bool:
+    """Show what happens until it is over or kept; Ctrl-C asks the world to end, a second one ends it at once.
+
+    Returns:
+        Whether it came to its end by itself: Ctrl-C did not end it.
+    """
+    over, undisturbed = _over_or_kept(world, folder), True
     try:
         try:
             follow(folder.events, console, over)
         except KeyboardInterrupt:
+            undisturbed = False
             console.print("interrupted: what is there is destroyed (Ctrl-C again: at once)")
             _ask_to_end(world.pid)
             follow(folder.events, console, over)
@@ -66,6 +71,8 @@ def watch(world: subprocess.Popen[bytes], folder: Folder, console: Console) -> N
         if not folder.written().get("kept"):
             world.kill()  # does nothing where it has ended
             world.wait()
+            tidy(folder)
+    return undisturbed
 
 
 def down(folder: Folder, console: Console) -> None:
@@ -86,6 +93,7 @@ def down(folder: Folder, console: Console) -> None:
         console.print("it does not end: killed")
         os.kill(pid, signal.SIGKILL)
         await_end(folder)
+    tidy(folder)
 
 
 def _over_or_kept(world: subprocess.Popen[bytes], folder: Folder) -> Callable[[], bool]:

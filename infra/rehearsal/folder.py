@@ -1,4 +1,4 @@
-"""A rehearsal's folder: what lies where, who holds it, and how the next one clears what a crashed one left.
+"""A rehearsal's folder: what lies where, who holds it, and what is cleared at its end or, after a crash, by the next.
 
 The kernel's lock on a file says whether a rehearsal lives: whoever holds it dies with it, so no stale one is left.
 """
@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from infra.cli.errors import InputError
 
 PREFIX = "skylift-"
-"""Begins the name of the short folder: the next rehearsal removes such a one only."""
+"""Begins the name of the short folder: such a one only is ever removed."""
 FILES = (
     *("events.jsonl", "plan.json", "world.json", "result.json", "report.html", "world.log"),
     *("starter.json", "token", "example-request"),
@@ -168,14 +168,27 @@ def clear(folder: Folder) -> bool:
         Whether the one before had not come to its end.
     """
     before = folder.written()
-    short = str(before.get("short", ""))
-    if Path(short).name.startswith(PREFIX):
-        _remove(Path(short))
+    _remove_short(folder)
     for name in FILES:
         (folder.path / name).unlink(missing_ok=True)
     for one in (folder.nodes, folder.inner):
         _remove(one)
     return bool(before) and not before.get("over", False)
+
+
+def tidy(folder: Folder) -> None:
+    """Remove the short folder of a rehearsal that is over: its sockets are nobody's. All else is there to be read.
+
+    Where another one is up by now, the short folder is that one's, and stays.
+    """
+    with suppress(InputError), held(folder):
+        _remove_short(folder)
+
+
+def _remove_short(folder: Folder) -> None:
+    short = Path(str(folder.written().get("short", "")))
+    if short.name.startswith(PREFIX):
+        _remove(short)
 
 
 def _remove(folder: Path) -> None:

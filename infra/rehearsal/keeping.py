@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.rehearsal import asking
@@ -27,12 +30,27 @@ def keep(world: World) -> None:
         content_type=content_type,
         url=asking.predictions_url(world),
     )
-    world.files.write(kept=True, call=call)
+    with _signals() as wait:
+        try:
+            world.files.write(kept=True, call=call)
+            while True:
+                wait()
+        except KeyboardInterrupt:
+            return
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], object]]:
+    """Yield what returns when a signal comes, or came in the moment before: `signal.pause` would wait for a second."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    before = signal.set_wakeup_fd(writes)
     try:
-        while True:
-            signal.pause()
-    except KeyboardInterrupt:
-        return
+        yield lambda: os.read(reads, 1)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reads)
+        os.close(writes)
 
 
 def curl(*, door: Path, ca: Path, token: Path, body: Path, content_type: str, url: str) -> str:

@@ -56,8 +56,9 @@ def main(path: str) -> int:
                 keeping.keep(world)
             outcome = _ended(world, findings, outcome)
             conclude(world, findings, outcome)
-    except FAILURES as error:  # there was no world yet, or it does not end
-        story.tell("note", f"the rehearsal failed: {said(error)}", failed=said(error))
+    except (KeyboardInterrupt, *FAILURES) as error:  # there was no world yet, or it does not end
+        reason = INTERRUPTED if isinstance(error, KeyboardInterrupt) else said(error)
+        story.tell("note", f"the rehearsal failed: {reason}", failed=reason)
         return 1
     folder.write(over=True)
     return 1 if outcome else 0

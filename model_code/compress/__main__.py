@@ -34,7 +34,7 @@ from model_code.compress.search import Outcome, Situation, search
 from model_code.compress.workspace import Workspace, key_of
 from model_code.config import override
 from model_code.data.read import ShardReader
-from model_code.errors import InputError, RunFailedError, run_stage
+from model_code.errors import InputError, RunFailedError, exit_on_sigterm, run_stage
 from model_code.identity import code_digest
 from model_code.tasks import task_for
 from model_code.trained import Trained, load_trained
@@ -55,9 +55,15 @@ def main(words: list[str]) -> None:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where it is served"
     )
     asked, settings = parser.parse_known_args(words)
-    result = compress(
-        asked.run, asked.serve_files, settings, name=asked.name, threads=asked.threads, device=asked.device
-    )
+    with exit_on_sigterm():
+        result = compress(
+            asked.run,
+            asked.serve_files,
+            settings,
+            name=asked.name,
+            threads=asked.threads,
+            device=asked.device,
+        )
     print(json.dumps(result))  # noqa: T201 - the stage's result
     if not result["passed"]:
         raise RunFailedError(refusal(result))

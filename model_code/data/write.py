@@ -35,7 +35,7 @@ from model_code.data.index import (
 from model_code.data.options import SourceOptions, parse_source, parse_words
 from model_code.data.shards import encode, row_bytes, select
 from model_code.data.source import Part, Samples, progress, shorten
-from model_code.errors import InputError, run_stage
+from model_code.errors import InputError, exit_on_sigterm, run_stage
 
 SHARD_BYTES = 16 << 20
 """Size of a shard's columns in memory, at most (16 MiB) unless a single sample is larger."""
@@ -54,7 +54,8 @@ def main(words: list[str]) -> None:
     """Prepare the data set that the command line names and print what became of it."""
     started = time.monotonic()
     source, out, options = parse_words(words)
-    index = prepare(source, out, options)
+    with exit_on_sigterm():
+        index = prepare(source, out, options)
     result = {
         "uri": data_uri(out, index),
         "dataset": index.dataset,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from typing import Any
 import psutil
 
 from tests import serving, small_data
+from tests.lasting import lasting_folder
 from tests.runs import result_and_said, started
 
 RANGE = 16
@@ -45,8 +43,7 @@ class Place:
 @cache
 def place() -> Place:
     """Make release, data and the undisturbed result."""
-    folder = Path(tempfile.mkdtemp(prefix="skylift-batch-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = lasting_folder("batch")
     signer = serving.new_signer()
     artifact = serving.write_artifact(folder / "made" / "artifact", repeats=3000)
     made = Place(

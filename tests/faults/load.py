@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import math
 import ssl
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
+from infra.rehearsal.faults.connections import Connections
 from serve_config.golden import Golden, difference
 from serve_config.predictor import load
 from tests.serving import NAME, picture
 from tests.serving_node import RunningNode
-
-SECONDS = 60.0
-"""A request that gets no answer for so long has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +92,8 @@ class Seen:
         return sum(sent > moment for sent, _ in self.sent[-2000:])
 
 
-class Load:
-    """So many connections, in a thread of their own, from `with` to the end of it."""
+class Load(Connections):
+    """Asks for everything by turns, and holds each version's answers to its own."""
 
     def __init__(
         self,
@@ -117,41 +112,20 @@ class Load:
         """
         self.seen = Seen()
         """Grows while it runs."""
+        trust = ssl.create_default_context(cafile=node.facts["ca"])
+        super().__init__(trust, connections, pause_seconds)
         self._node, self._answers = node, answers
-        self._connections, self._pause_seconds = connections, pause_seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(2 * SECONDS)
-        assert not self._thread.is_alive(), "the load does not end"
-
-    async def _run(self) -> None:
-        trust = ssl.create_default_context(cafile=self._node.facts["ca"])
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=trust)
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        async with aiohttp.ClientSession(self._node.url, connector=connector, timeout=timeout) as session:
-            await asyncio.gather(*(self._ask_on(session, number) for number in range(self._connections)))
-
-    async def _ask_on(self, session: aiohttp.ClientSession, number: int) -> None:
-        while not self._stop.is_set():
-            number = (number + 1) % len(ASKS)
-            await self._ask(session, number)
-            await asyncio.sleep(self._pause_seconds)
-
-    async def _ask(self, session: aiohttp.ClientSession, number: int) -> None:
+    async def ask(self, session: aiohttp.ClientSession, number: int) -> None:
+        """Send one, and keep what became of it."""
+        number %= len(ASKS)
         ask, sent = ASKS[number], time.monotonic()
         body: Any = _in_chunks(ask.body) if ask.chunked else ask.body
         try:
             # A POST is never repeated by aiohttp, not on a kept connection that was closed either.
-            answer = await session.post(ask.path, data=body, headers={"content-type": ask.content_type})
+            answer = await session.post(
+                f"{self._node.url}{ask.path}", data=body, headers={"content-type": ask.content_type}
+            )
             content = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             self.seen.failures.append(f"{ask.path}: {error!r}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from infra.rehearsal.faults import chosen
 from infra.rehearsal.faults.undisturbed import NAME, PROMISE
 from infra.rehearsal.story import read
 from tests.faults.fault import Fault, Seen
+from tests.lasting import lasting_folder
 
 ROOT = Path(__file__).parents[2]
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork")
@@ -28,7 +28,7 @@ TRAINING = tuple(name for name in ALL if name not in SERVING)
 @cache
 def rehearsed(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Rehearse with some faults, and return what became of each, by name."""
-    out = Path(tempfile.mkdtemp(prefix="skylift-faults-"))
+    out = lasting_folder("faults")
     asked = [word for name in names for word in ("--fault", name)]
     skylift = Path(sys.executable).with_name("skylift")
     done = subprocess.run(

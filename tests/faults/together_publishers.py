@@ -24,6 +24,7 @@ from serve_config import store as node_store
 from serve_config import verify
 from serve_config.errors import InputError
 from tests.faults.fault import Fault, Seen
+from tests.lasting import temporary
 from tests.test_release import make_run
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ def place(folder: Path, models: str = "", runs: int = 2) -> Place:
 def publisher(where: Place, run: Path, **interference: str) -> subprocess.Popen[str]:
     """Start `python -m model_code.release publish` in a process of its own."""
     words = ["publish", "--run", str(run), "--models", where.models, "--key", str(where.keys)]
-    environment = os.environ | interference
+    environment = {**os.environ, "TMPDIR": temporary(), **interference}
     if interference:
         environment["PYTHONPATH"] = str(INTERFERENCE)
     return subprocess.Popen(

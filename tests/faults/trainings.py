@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -15,6 +13,7 @@ from typing import Any
 import psutil
 
 from tests import small_data
+from tests.lasting import lasting_folder
 from tests.runs import mlp_recipe, result_of, torchrun
 
 STEPS, EVERY, KEPT = 800, 40, 4
@@ -25,8 +24,7 @@ PATIENCE = 240.0
 @cache
 def words() -> tuple[str, ...]:
     """Return what the trainings are started with."""
-    folder = Path(tempfile.mkdtemp(prefix="skylift-trainings-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = lasting_folder("trainings")
     settings = {"steps": STEPS, "checkpoint_every": EVERY, "evaluate_every": 400, "keep_checkpoints": KEPT}
     data = small_data.digits(folder / "data")
     return (
@@ -50,8 +48,7 @@ def undisturbed() -> dict[str, Any]:
 @cache
 def killed() -> Path:
     """Return a folder of runs whose one run was killed with several complete checkpoints. Copy it, do not change it."""
-    folder = Path(tempfile.mkdtemp(prefix="skylift-trainings-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = lasting_folder("trainings")
     process = start(folder)
     wait_for_checkpoints(folder, process, KEPT)
     for rank in ranks(process):

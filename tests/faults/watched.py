@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import psutil
 
 from tests import small_data
+from tests.lasting import lasting_folder, temporary
 from tests.runs import ROOT
 
 RECIPE = '''
@@ -92,7 +92,7 @@ ENDS_WITHIN = 300.0
 @cache
 def digits() -> str:
     """Return the URI of a data set for all of them."""
-    return small_data.digits(Path(mkdtemp(prefix="skylift-faults-")))
+    return small_data.digits(lasting_folder("faults"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ def started(words: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": temporary()},
     )
 
 
@@ -217,7 +217,7 @@ def until(state: Callable[[], object]) -> None:
 @cache
 def undisturbed() -> str:
     """Return the hash of the weights that two ranks end with when nothing is broken."""
-    folder = Path(mkdtemp(prefix="skylift-faults-"))
+    folder = lasting_folder("faults")
     ended = trained(recipe(folder))
     assert ended.code == 0, ended.said
     return str(ended.result["model_sha256"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from model_code.checkpoint.keeper import Checkpoints
 from model_code.parallel import World
 from tests.fuzz.strategies import costly, damaged, folder
+from tests.lasting import lasting_folder
 from tests.test_checkpoint import saved, trained
 
 STEPS = (2, 4)
@@ -23,7 +23,7 @@ STEPS = (2, 4)
 @functools.cache
 def written() -> Path:
     """Return a run with two checkpoints, saved as a training does."""
-    run = Path(tempfile.mkdtemp(prefix="skylift-fuzz-run-"))
+    run = lasting_folder("fuzz-run")
     saved(run.as_uri(), *STEPS)
     return run
 

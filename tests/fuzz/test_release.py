@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from model_code.signing import canonical, ensure_key_pair, public_pem, sign, ver
 from serve_config import errors as serve
 from serve_config import verify
 from tests.fuzz.strategies import MEGABYTES, altered, costly, damaged, folder, hostile, json_values, refusal
+from tests.lasting import lasting_folder
 from tests.test_release import REPORT, make_run
 
 NAME = "resnet-digits"
@@ -31,13 +31,13 @@ KINDS = (InputError, RunFailedError, serve.InputError, serve.ServeFailedError)
 @functools.cache
 def key() -> Path:
     """Return a signing key for all examples."""
-    return ensure_key_pair(Path(tempfile.mkdtemp(prefix="skylift-fuzz-keys-")))
+    return ensure_key_pair(lasting_folder("fuzz-keys"))
 
 
 @functools.cache
 def stranger() -> Path:
     """Return somebody else's key."""
-    return ensure_key_pair(Path(tempfile.mkdtemp(prefix="skylift-fuzz-keys-")))
+    return ensure_key_pair(lasting_folder("fuzz-keys"))
 
 
 @functools.cache

@@ -1,6 +1,12 @@
-"""A result of a rehearsal that went well, for the tests of what shows it."""
+"""A result of a rehearsal that went well, for the tests of what shows it, and where its story lies.
+
+Both are made by hand, after real ones: the story has in 86 lines what no single rehearsal has, and those that have most
+of it are hundreds of lines long: a training node that is lost and replaced, a refusal, an alarm, a word of every kind.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from infra.rehearsal.result import (
     Asked,
@@ -18,8 +24,9 @@ from infra.rehearsal.result import (
     Training,
 )
 
+STORY = Path(__file__).with_name("story_of_a_run.jsonl")
 BEGUN = 1_795_831_200.0
-"""The first event of `story_of_a_run.jsonl`."""
+"""Its first event."""
 BASELINE = Candidate(
     name="uncompressed", metric=0.98, ratio=1.0, cost=1.0, size_bytes=4_000_000, latency_ms=2.0, passed=True
 )

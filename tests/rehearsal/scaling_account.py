@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.ec2.models.amis import AmiBackend
 
+from infra.rehearsal import patches
 from infra.rehearsal.scaling import calls
 from infra.rehearsal.scaling.desk import DESK
 from infra.rehearsal.scaling.loop import look
@@ -152,6 +153,10 @@ def scaling_account() -> Iterator[Account]:
         patch.setattr(DESK.clock, "speed", 1.0)
         patch.setattr(DESK.diary, "_entries", [])
         patch.setattr(AmiBackend, "_load_amis", lambda _: None)  # 1,300 images that no test asks for
+        patch.setattr(
+            patches, "put", lambda owner, value, name: patch.setattr(owner, name, value, raising=False)
+        )
+        patches.apply()
         for call in calls.ADDED:
             patch.setattr(AutoScalingResponse, call.__name__, call, raising=False)
         with mock_aws(), taken_over():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.cli.errors import InputError
-from infra.rehearsal.folder import Folder, clear, folder_at, held, is_up, make_short
+from infra.rehearsal.folder import Folder, clear, folder_at, held, is_up, make_short, tidy
 
 
 @pytest.fixture
@@ -59,6 +59,28 @@ def test_what_a_crashed_one_left_is_removed_and_nothing_else(folder: Folder) -> 
         assert clear(folder)
         assert sorted(one.name for one in folder.path.iterdir()) == ["lock", "of-the-user"]
         assert not short.exists()
+
+
+def test_the_short_folder_goes_when_nothing_is_up(folder: Folder) -> None:
+    """What is there to be read stays, and so does the short folder of another that is up by now."""
+    with held(folder):
+        folder.events.write_text("{}\n")
+        short = make_short(folder)
+        (short / "socket").write_text("")
+        tidy(folder)
+        assert short.exists()
+    tidy(folder)
+    assert not short.exists()
+    assert folder.events.exists()
+    tidy(folder)  # a second time: `down` of one that is over
+
+
+def test_a_folder_that_we_did_not_make_stays(folder: Folder, tmp_path: Path) -> None:
+    """Whatever the file of facts says."""
+    with held(folder):
+        folder.write(short=tmp_path)
+    tidy(folder)
+    assert tmp_path.exists()
 
 
 def test_a_rehearsal_that_came_to_its_end_did_not_crash(folder: Folder) -> None:

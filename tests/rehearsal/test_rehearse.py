@@ -64,9 +64,10 @@ def test_nodes_ask_for_nothing_that_they_may_not(result: Result) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_nothing_is_left(result: Result, folder: Folder) -> None:
-    """Neither in the account, by its own lists, nor of processes and locks."""
+    """Neither in the account, by its own lists, nor of processes, locks and sockets."""
     assert result.left == ()
     assert not is_up(folder)
+    assert not Path(folder.written()["short"]).exists()
     assert folder.report.is_file()
 
 

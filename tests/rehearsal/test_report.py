@@ -17,15 +17,14 @@ from infra.rehearsal.report.lanes import Bar, activity, lanes
 from infra.rehearsal.report.page import by_caller, render, write
 from infra.rehearsal.result import Calls, Fault
 from infra.rehearsal.story import Event, read
-from tests.rehearsal.a_result import a_result
+from tests.rehearsal.a_result import STORY, a_result
 
-RECORDED = Path(__file__).with_name("story_of_a_run.jsonl")
 LOADS = {"src", "href", "action", "data", "poster", "srcset"}
 
 
 def events() -> list[Event]:
-    """Return what was told in the recorded run."""
-    return read(RECORDED)[0]
+    """Return what was told in the story."""
+    return read(STORY)[0]
 
 
 class Page(HTMLParser):

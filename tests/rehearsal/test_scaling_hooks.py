@@ -51,9 +51,9 @@ def target_group(account: Account) -> str:
 
 
 def targets(account: Account, arn: str) -> set[str]:
-    """Return the instances that are in a target group."""
+    """Return the instances that are in a target group, those that drain left out."""
     found = account.client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-    return {one["Target"]["Id"] for one in found}
+    return {one["Target"]["Id"] for one in found if one["TargetHealth"]["State"] != "draining"}
 
 
 def test_a_node_waits_until_it_says_that_it_is_ready(account: Account) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,14 +17,14 @@ from infra.rehearsal.run_cost import run_cost
 from infra.rehearsal.scene import Scene, seen
 from infra.rehearsal.story import Event, read
 from model_code.compress.gate import Figures, judge
+from tests.rehearsal.a_result import STORY
 
 DEV = stack_settings("dev")
-RECORDED = Path(__file__).with_name("story_of_a_run.jsonl")
 
 
 def scene() -> Scene:
-    """Return how things stood at the end of the recorded run."""
-    return seen(read(RECORDED)[0])
+    """Return how things stood at the end of the story."""
+    return seen(read(STORY)[0])
 
 
 def test_stages_and_nodes_have_their_times() -> None:

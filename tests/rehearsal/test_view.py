@@ -15,13 +15,12 @@ from infra.rehearsal.scene import Scene, seen
 from infra.rehearsal.story import Event, Story, read
 from infra.rehearsal.timeline import Timeline, clock
 from infra.rehearsal.view import Picture, follow
-
-RECORDED = Path(__file__).with_name("story_of_a_run.jsonl")
+from tests.rehearsal.a_result import STORY
 
 
 def events(until: float = 1e9) -> list[Event]:
-    """Return what was told in the first seconds of the recorded run."""
-    told, _ = read(RECORDED)
+    """Return what was told in the first seconds of the story."""
+    told, _ = read(STORY)
     return [event for event in told if event.at - told[0].at <= until]
 
 
@@ -108,9 +107,7 @@ def test_the_timeline_says_when_where_and_what() -> None:
 
 
 def test_without_a_terminal_the_lines_are_all_there_is() -> None:
-    assert followed(RECORDED, lambda: True).splitlines() == [
-        line.plain for line in Timeline().lines(events())
-    ]
+    assert followed(STORY, lambda: True).splitlines() == [line.plain for line in Timeline().lines(events())]
 
 
 def test_a_long_line_is_not_broken_in_a_log(tmp_path: Path) -> None:

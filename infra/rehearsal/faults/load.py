@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import math
 import ssl
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
+from infra.rehearsal.faults.connections import Connections
 from infra.rehearsal.faults.waiting import until
 
 CONNECTIONS = 8
 PAUSE_SECONDS = 0.05
 """Between an answer and the next request of a connection: two cores must boot nodes meanwhile."""
-SECONDS = 60.0
-"""A request that gets no answer for so long has failed."""
 TOLERANCE = 1e-3
 """Largest difference of a number in an answer: processors and batches round differently."""
 
@@ -85,26 +81,15 @@ def same(expected: object, found: object) -> bool:
     return math.isclose(expected, found, abs_tol=TOLERANCE) if numbers else expected == found  # type: ignore[arg-type]
 
 
-class Load:
-    """So many connections, in a thread of their own, from `with` to the end of it."""
+class Load(Connections):
+    """Asks for what is known, and checks every answer."""
 
     def __init__(self, door: Door, asked: Sequence[Question], connections: int = CONNECTIONS) -> None:
         """Ask nothing yet."""
         self.done: list[Asked] = []
         """Grows while it runs."""
-        self._door, self._questions, self._connections = door, asked, connections
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True, name="load")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(2 * SECONDS)
+        super().__init__(door.trust, connections, PAUSE_SECONDS)
+        self._door, self._questions = door, asked
 
     def since(self, moment: float) -> list[Asked]:
         """Return the requests that ended after a moment."""
@@ -123,19 +108,9 @@ class Load:
 
         return min(one.ended for one in until(good, f"{number} right answers"))
 
-    async def _run(self) -> None:
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._door.trust)
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            await asyncio.gather(*(self._ask_on(session, number) for number in range(self._connections)))
-
-    async def _ask_on(self, session: aiohttp.ClientSession, number: int) -> None:
-        while not self._stop.is_set():
-            number += 1
-            await self._ask(session, self._questions[number % len(self._questions)])
-            await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _ask(self, session: aiohttp.ClientSession, question: Question) -> None:
+    async def ask(self, session: aiohttp.ClientSession, number: int) -> None:
+        """Send one question, and keep what became of it."""
+        question = self._questions[number % len(self._questions)]
         door, begun, status, content = self._door, time.monotonic(), 0, b""
         host = door.url.partition("://")[2].partition("/")[0]
         headers = {"authorization": f"Bearer {door.token}", "content-type": question.content_type}

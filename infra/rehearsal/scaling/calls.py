@@ -1,4 +1,4 @@
-"""Calls of Auto Scaling that moto has not, or not whole: lifecycle actions, instance refreshes, a policy's ARN."""
+"""Calls of Auto Scaling that moto has not: lifecycle actions, instance refreshes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from moto.core.responses import ActionResult, EmptyResult
 from infra.rehearsal.scaling import hooks, refresh
 from infra.rehearsal.scaling.book import Source, record_of
 from infra.rehearsal.scaling.desk import DESK
-
-_PUT = AutoScalingResponse.put_scaling_policy
 
 
 def group_of(response: AutoScalingResponse) -> FakeAutoScalingGroup:
@@ -53,12 +51,6 @@ def record_lifecycle_action_heartbeat(self: AutoScalingResponse) -> ActionResult
         for _, action in _waits(self):
             hooks.beat(action, DESK.now())
     return EmptyResult()
-
-
-def put_scaling_policy(self: AutoScalingResponse) -> ActionResult:
-    """Make a policy and answer with its ARN: moto spells that otherwise than AWS, so that no client sees it."""
-    _PUT(self)
-    return ActionResult({"PolicyARN": self.autoscaling_backend.policies[self._get_param("PolicyName")].arn})
 
 
 def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
@@ -125,7 +117,6 @@ def _running(response: AutoScalingResponse) -> Any:  # noqa: ANN401 - a Refresh
 
 
 ADDED = (
-    put_scaling_policy,
     complete_lifecycle_action,
     record_lifecycle_action_heartbeat,
     start_instance_refresh,

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup
-from moto.core.types import Base64EncodedString
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 
 from infra.rehearsal.scaling.nodes import Node, living
@@ -49,7 +48,7 @@ def launch(group: FakeAutoScalingGroup, at: float) -> Node:
         groups = list(asked.pop("groups", [])) or groups
     asked["security_group_ids"] = [one for one in groups if one.startswith("sg-")]
     names = [one for one in groups if not one.startswith("sg-")]
-    reservation = ec2.run_instances(group.image_id, 1, user_data(group), names, **asked)
+    reservation = ec2.run_instances(group.image_id, 1, group.user_data, names, **asked)
     (instance,) = reservation.instances
     profile = (version.data.get("IamInstanceProfile") or {}) if version else {}
     if profile:
@@ -85,17 +84,6 @@ def _from_version(version: LaunchTemplateVersion) -> dict[str, Any]:
 
 def _true(value: object) -> bool:
     return str(value).lower() == "true"
-
-
-def user_data(group: FakeAutoScalingGroup) -> Base64EncodedString | None:
-    """Return a group's boot script: of a template's later versions it is plain text in moto."""
-    template = group.ec2_launch_template
-    found = (
-        template.get_version(group.launch_template_version).data.get("UserData")
-        if template
-        else group.user_data
-    )
-    return found if found is None or isinstance(found, Base64EncodedString) else Base64EncodedString(found)
 
 
 def place(group: FakeAutoScalingGroup) -> tuple[str, str | None]:

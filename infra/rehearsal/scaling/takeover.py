@@ -10,9 +10,7 @@ from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, TerminateInstanceActivity
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
-from moto.elbv2.models import FakeTargetGroup
 
-from infra.rehearsal.balancer.target_patches import deregister
 from infra.rehearsal.scaling import hooks, targets
 from infra.rehearsal.scaling.book import record_of, source_of
 from infra.rehearsal.scaling.calls import group_of
@@ -214,7 +212,6 @@ _TAKEN: tuple[tuple[type, str, Callable[..., Any]], ...] = (
     (AutoScalingResponse, "delete_lifecycle_hook", _delete_lifecycle_hook),
     (AutoScalingResponse, "set_instance_health", _set_instance_health),
     (AutoScalingResponse, "terminate_instance_in_auto_scaling_group", _terminate_instance),
-    (FakeTargetGroup, "deregister", deregister),
 )
 
 
