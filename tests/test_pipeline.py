@@ -219,7 +219,7 @@ def test_texts_of_a_table(tmp_path: Path) -> None:
     if not source.exists():
         pytest.skip(f"{source} is not there")
     part = tmp_path / "news.csv"
-    part.write_text("".join(source.read_text().splitlines(keepends=True)[:1500]))
+    part.write_text("".join(source.read_text().splitlines(keepends=True)[:800]))
     words = ["--recipe", "bert", "--data", f"text:{part}", "train.steps=60", "compress.tolerance=0.9"]
     result = checked(pipeline(tmp_path / "out", *words, *QUICK, "compress.distill=false", "compress.prune="))
     assert result["serving"]["accuracy"] > 0.4  # a guess is right for a quarter

@@ -192,6 +192,7 @@ FAULTS = (
         promise="the second one completes it; nothing is there twice",
         inject=up_interrupted,
         verdict=completes,
+        quick=True,
     ),
     Fault(
         name=THROTTLED_BOOT,
@@ -201,6 +202,7 @@ FAULTS = (
         inject=throttled_boot,
         verdict=boots_all_the_same,
         steps=100,
+        quick=True,
     ),
     Fault(
         name="up-again",

@@ -163,5 +163,6 @@ FAULTS = (
         promise=NOTHING,
         inject=rollback,
         verdict=fails_nothing,
+        quick=True,
     ),
 )
