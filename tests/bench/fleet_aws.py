@@ -69,6 +69,10 @@ class Answer:
         """Return its bytes."""
         return self._content
 
+    def stream(self, **_: int) -> Iterator[bytes]:
+        """Return its bytes, in one part."""
+        yield self._content
+
 
 class Bucket:
     """obstore's functions on objects in memory."""
