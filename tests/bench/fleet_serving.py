@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import math
-import os
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +35,8 @@ LEAVE_SECONDS = 5.0
 STEADY_SECONDS = 300.0
 OPEN_SECONDS = 240.0
 """How long a rollout is open for a share of the nodes."""
+REFUSED_SECONDS = 120.0
+"""How long a bad release is pointed at: nobody tries it twice."""
 SHARE = 10
 """Per cent of the nodes."""
 PATIENCE = 1800.0
@@ -82,6 +84,16 @@ class Fleet:
     def all_serve(self, version: str) -> Callable[[], bool]:
         """Return whether all nodes serve a version."""
         return lambda: self.machines.share[version] == len(self.group.ids)
+
+    def all_refuse(self, version: str, count: int) -> Callable[[], bool]:
+        """Return whether so many nodes have refused a version."""
+        return lambda: self.machines.refusing[version] == count
+
+    def vanish(self, nodes: Sequence[str]) -> None:
+        """Let some nodes vanish, without a word."""
+        for one in nodes:
+            self.group.ids.remove(one)
+            self.lives.pop(one).cancel()
 
     def take_leave(self) -> None:
         """Let all hear that they are to go."""
@@ -142,7 +154,7 @@ def simulated(seed: int = 0) -> Iterator[Fleet]:
         # How much memory this machine has left is no question here; it would be asked 20 times a second and node.
         use(patch.object(rollout, "LOOK_SECONDS", simulation.LOAD_SECONDS))
         use(patch.object(settings, "_descriptions", lru_cache(settings._descriptions)))
-        use(contextlib.redirect_stderr(use(Path(os.devnull).open("w"))))
+        use(contextlib.redirect_stderr(io.StringIO()))
         try:
             asyncio.set_event_loop(loop)
             yield nodes
@@ -163,42 +175,37 @@ def measure_serving(count: int) -> dict[str, float]:
 
 async def _life(nodes: Fleet, count: int) -> dict[str, float]:
     publisher, machines, found = nodes.publisher, nodes.machines, {"nodes": float(count)}
-    first, second, third, bad = (publisher.release() for _ in range(4))
-    machines.bad.add(bad)
+    first, second, third, worse, bad = (publisher.release() for _ in range(5))
+    machines.bad |= {worse, bad}
+    share = math.ceil(count * SHARE / 100)
     publisher.point(first)
 
     async def phase(name: str, done: Callable[[], bool], seconds: float = 0.0) -> None:
         """Let them live until something holds, and so long at least; keep what it cost."""
+        nodes.bill.clear()
         begun = nodes.loop.now
         found[f"{name}_seconds"] = await nodes.until(done)
         await asyncio.sleep(max(0.0, seconds - (nodes.loop.now - begun)))
         found.update(_costs(name, nodes.bill))
-        nodes.bill.clear()
 
     nodes.boot(count)
     await phase("boot", nodes.all_serve(first))
     await phase("steady", nodes.all_serve(first), STEADY_SECONDS)
-
     publisher.point(second)
     await phase("release", nodes.all_serve(second))
-
-    share = math.ceil(count * SHARE / 100)
     publisher.point(third, SHARE)
     await phase("open", lambda: machines.share[third] == share, OPEN_SECONDS)
     found |= {"open_share": share, "open_most": machines.most[third]}
     publisher.point(third)
     await phase("promote", nodes.all_serve(third))
-
-    publisher.point(bad)
-    await phase("bad", lambda: machines.refusing[bad] == count, 60.0)
-    found |= {"bad_tried": machines.tried[bad], "bad_still": machines.share[third]}
+    for name, version, percentage, asked in (("worse", worse, SHARE, share), ("bad", bad, 100, count)):
+        publisher.point(version, percentage)
+        await phase(name, nodes.all_refuse(version, asked), REFUSED_SECONDS)
+        found |= {f"{name}_tried": machines.tried[version], f"{name}_still": machines.share[third]}
     publisher.point(third)
     await asyncio.sleep(30)
-    nodes.bill.clear()
-
     nodes.boot(math.ceil(count / 3))
     await phase("more", nodes.all_serve(third))
-
     nodes.take_leave()
     await phase("leave", lambda: all(one.done() for one in nodes.lives.values()))
     return found

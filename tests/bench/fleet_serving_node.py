@@ -134,8 +134,8 @@ class Node:
         front: Any = None
         rollout = Rollout(settings, key, plan, front, memory)
         try:
-            await self.follower.boot(rollout)
             self._machines.nodes[settings.metrics_port] = self
+            await self.follower.boot(rollout)
             await self.follower.follow(rollout)
         finally:
             self._machines.nodes.pop(settings.metrics_port, None)

@@ -1,0 +1,114 @@
+"""Who the group's nodes are, for as long as a rollout is open to a share of them: each node asks when its place comes.
+
+Every answer names all nodes, and nodes that all ask at once are throttled. So those that a rollout takes first ask
+first, one after the other, however many there are; the further back a node's place is, the less it is in a hurry.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+from serve_config.fleet import Fleet, tried
+from serve_config.turn import place_of
+
+WHOLE = 100
+"""Per cent: no rollout is open."""
+SPREAD_SECONDS = 120.0
+"""Within these all ask how large their group is, where they do not know it; the answer is a number."""
+A_NODE_SECONDS = 0.6
+"""Between two nodes' questions for the ids of all: a thousand nodes ask less than twice a second."""
+AGAIN_SECONDS = 60.0
+"""At least so long an answer holds."""
+LONGEST_SECONDS = 3600.0
+"""At most so long it holds, wherever the node stands: others vanish, and its turn must come."""
+RETRY_SECONDS = 30.0
+"""After a question without an answer, give or take half."""
+
+
+class Census:
+    """What this node knows of the others, written to a file for the serving process."""
+
+    def __init__(self, fleet: Fleet, nodes: Path) -> None:
+        """Ask nothing yet.
+
+        Args:
+            fleet: the node's place among the others.
+            nodes: file for the ids of the group's nodes.
+        """
+        self._fleet, self._nodes = fleet, nodes
+        self._place = place_of(fleet.instance)
+        self._size = 0  # of the group, as it was seen last: it tells how long to wait, no more
+        self._rank = 0  # this node's, as it was seen last
+        self._share = float(WHOLE)
+        self._since = self._due = 0.0
+
+    async def look(self, seconds: float, percentage: float) -> None:
+        """Do what is due.
+
+        Args:
+            seconds: now, on a clock that only goes forward.
+            percentage: of the rollout that is open; 100 for none.
+        """
+        if percentage != self._share:
+            self._share, self._since = percentage, seconds
+            waits = first_wait(self._place, self._size, percentage)
+            self._due = seconds + (waits if self._size else self._place * SPREAD_SECONDS)
+        if percentage >= WHOLE:
+            self._nodes.unlink(missing_ok=True)
+            return
+        if seconds >= self._due and not self._size:
+            counted = await tried(self._count, "read how large the group is")
+            waits = first_wait(self._place, self._size, percentage)
+            self._due = self._since + waits if counted else _later(seconds)
+        if seconds >= self._due:
+            written = await tried(self._write, "read the group's nodes")
+            self._due = (
+                seconds + next_wait(self._rank, self._size, percentage) if written else _later(seconds)
+            )
+
+    def _count(self) -> None:
+        self._size = self._fleet.size()
+
+    def _write(self) -> None:
+        found = self._fleet.members()
+        self._size = len(found)
+        self._rank = sum(place_of(one) <= self._place for one in found)
+        partial = self._nodes.with_suffix(".part")
+        partial.write_text("\n".join(found) + "\n")
+        partial.replace(self._nodes)
+
+
+def first_wait(place: float, size: int, percentage: float) -> float:
+    """Return after how many seconds of a rollout a node asks first: in the order of the places.
+
+    Args:
+        place: the node's, from 0 to 1.
+        size: of the group.
+        percentage: of the rollout.
+    """
+    rank = place * size
+    return min(rank * A_NODE_SECONDS * _distance(rank, size, percentage), place * LONGEST_SECONDS)
+
+
+def next_wait(rank: int, size: int, percentage: float) -> float:
+    """Return how many seconds an answer holds.
+
+    Args:
+        rank: how many nodes stand before this one, and itself.
+        size: of the group.
+        percentage: of the rollout.
+    """
+    holds = max(AGAIN_SECONDS, size * A_NODE_SECONDS)
+    return min(holds * _distance(rank, size, percentage), LONGEST_SECONDS)
+
+
+def _distance(rank: float, size: int, percentage: float) -> float:
+    """Return how much less a node is in a hurry than one whose turn it is: twice as far back, four times."""
+    turns = math.ceil(size * percentage / WHOLE)
+    return max(1.0, rank / max(1, turns)) ** 2
+
+
+def _later(seconds: float) -> float:
+    return seconds + RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311
