@@ -82,11 +82,11 @@ def test_whoever_a_rollout_takes_first_asks_first(tmp_path: Path) -> None:
 
 
 def test_a_thousand_nodes_together_ask_less_than_twice_a_second(tmp_path: Path) -> None:
-    """For the ids of all, in each minute of an hour; all that the rollout takes have asked within two minutes."""
+    """For the ids of all, in each of ten minutes; all that the rollout takes have asked within two."""
     group = Group(1000, tmp_path)
     group.live(120, 10)
     assert group.knowing()[:100] == group.ids[:100]
-    group.live(3480, 10)
+    group.live(480, 10)
     minutes = Counter(int(seconds / 60) for seconds, _ in group.listed)
     assert max(minutes.values()) < 120
     assert len(group.counted) == 1000
@@ -95,7 +95,7 @@ def test_a_thousand_nodes_together_ask_less_than_twice_a_second(tmp_path: Path) 
 def test_a_larger_share_is_asked_for_anew(tmp_path: Path) -> None:
     """The next ones do not wait until what they know is old."""
     group = Group(20, tmp_path)
-    group.live(120, 5)
+    group.live(SPREAD_SECONDS + LOOK, 5)
     before = len(group.listed)
     group.live(30, 50)
     assert {one for _, one in group.listed[before:]} >= set(group.ids[:10])

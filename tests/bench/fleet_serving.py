@@ -23,24 +23,20 @@ from serve_config.fleet import Clients
 from tests.bench import fleet_serving_node as simulation
 from tests.bench.fleet_aws import Bill, Bucket
 from tests.bench.fleet_loop import Loop
+from tests.bench.fleet_machines import LOAD_SECONDS, ME, Machines, Slot
 from tests.bench.fleet_releases import BUCKET, Publisher
-from tests.bench.fleet_serving_aws import APIS, ServingGroup
-from tests.bench.fleet_serving_node import ME, Instance, Machines, Pages, Slot, starter
+from tests.bench.fleet_serving_aws import ServingGroup
+from tests.bench.fleet_serving_node import Instance, Pages, starter
 from tests.serving import NAME
 
 BOOT_SECONDS = 10.0
 """All nodes of a phase begin within these."""
 LEAVE_SECONDS = 5.0
 """And hear within these that they are to go."""
-STEADY_SECONDS = 300.0
-OPEN_SECONDS = 240.0
-"""How long a rollout is open for a share of the nodes."""
-REFUSED_SECONDS = 120.0
-"""How long a bad release is pointed at: nobody tries it twice."""
-SHARE = 10
-"""Per cent of the nodes."""
 PATIENCE = 1800.0
 FREE_BYTES = 64 << 30
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
+"""A file system in memory, where there is one: thousands of small files come and go."""
 
 
 class Fleet:
@@ -89,11 +85,13 @@ class Fleet:
         """Return whether so many nodes have refused a version."""
         return lambda: self.machines.refusing[version] == count
 
-    def vanish(self, nodes: Sequence[str]) -> None:
+    async def vanish(self, nodes: Sequence[str]) -> None:
         """Let some nodes vanish, without a word."""
-        for one in nodes:
+        lives = [self.lives.pop(one) for one in nodes]
+        for one, life in zip(nodes, lives, strict=True):
             self.group.ids.remove(one)
-            self.lives.pop(one).cancel()
+            life.cancel()
+        await asyncio.wait(lives)
 
     def take_leave(self) -> None:
         """Let all hear that they are to go."""
@@ -130,7 +128,8 @@ def simulated(seed: int = 0) -> Iterator[Fleet]:
     time: Any = SimpleNamespace(monotonic=loop.time)
     with contextlib.ExitStack() as stack:
         use = stack.enter_context
-        nodes = Fleet(loop, Path(use(tempfile.TemporaryDirectory(prefix="skylift-fleet-"))))
+        memory = str(MEMORY) if MEMORY.is_dir() else None
+        nodes = Fleet(loop, Path(use(tempfile.TemporaryDirectory(prefix="skylift-fleet-", dir=memory))))
         machines = nodes.machines
         pages: Any = SimpleNamespace(AsyncClient=lambda **_: Pages(machines), HTTPError=httpx.HTTPError)
 
@@ -152,7 +151,7 @@ def simulated(seed: int = 0) -> Iterator[Fleet]:
         use(patch.object(rollout, "Slot", lambda *words: Slot(machines, words[2], words[3])))
         use(patch.object(rollout, "free_bytes", lambda *_: FREE_BYTES))
         # How much memory this machine has left is no question here; it would be asked 20 times a second and node.
-        use(patch.object(rollout, "LOOK_SECONDS", simulation.LOAD_SECONDS))
+        use(patch.object(rollout, "LOOK_SECONDS", LOAD_SECONDS))
         use(patch.object(settings, "_descriptions", lru_cache(settings._descriptions)))
         use(contextlib.redirect_stderr(io.StringIO()))
         try:
@@ -165,61 +164,3 @@ def simulated(seed: int = 0) -> Iterator[Fleet]:
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             asyncio.set_event_loop(None)
             loop.close()
-
-
-def measure_serving(count: int) -> dict[str, float]:
-    """Return calls and seconds of a group's life: boot, rollouts, a bad release, more nodes, the end."""
-    with simulated() as nodes:
-        return nodes.loop.run_until_complete(_life(nodes, count))
-
-
-async def _life(nodes: Fleet, count: int) -> dict[str, float]:
-    publisher, machines, found = nodes.publisher, nodes.machines, {"nodes": float(count)}
-    first, second, third, worse, bad = (publisher.release() for _ in range(5))
-    machines.bad |= {worse, bad}
-    share = math.ceil(count * SHARE / 100)
-    publisher.point(first)
-
-    async def phase(name: str, done: Callable[[], bool], seconds: float = 0.0) -> None:
-        """Let them live until something holds, and so long at least; keep what it cost."""
-        nodes.bill.clear()
-        begun = nodes.loop.now
-        found[f"{name}_seconds"] = await nodes.until(done)
-        await asyncio.sleep(max(0.0, seconds - (nodes.loop.now - begun)))
-        found.update(_costs(name, nodes.bill))
-
-    nodes.boot(count)
-    await phase("boot", nodes.all_serve(first))
-    await phase("steady", nodes.all_serve(first), STEADY_SECONDS)
-    publisher.point(second)
-    await phase("release", nodes.all_serve(second))
-    publisher.point(third, SHARE)
-    await phase("open", lambda: machines.share[third] == share, OPEN_SECONDS)
-    found |= {"open_share": share, "open_most": machines.most[third]}
-    publisher.point(third)
-    await phase("promote", nodes.all_serve(third))
-    for name, version, percentage, asked in (("worse", worse, SHARE, share), ("bad", bad, 100, count)):
-        publisher.point(version, percentage)
-        await phase(name, nodes.all_refuse(version, asked), REFUSED_SECONDS)
-        found |= {f"{name}_tried": machines.tried[version], f"{name}_still": machines.share[third]}
-    publisher.point(third)
-    await asyncio.sleep(30)
-    nodes.boot(math.ceil(count / 3))
-    await phase("more", nodes.all_serve(third))
-    nodes.take_leave()
-    await phase("leave", lambda: all(one.done() for one in nodes.lives.values()))
-    return found
-
-
-def _costs(name: str, bill: Bill) -> dict[str, float]:
-    return {
-        f"{name}_s3": bill.of("s3"),
-        f"{name}_s3_peak": bill.peak("s3"),
-        f"{name}_api": sum(bill.of(one) for one in APIS),
-        f"{name}_group": bill.of("autoscaling"),
-        f"{name}_group_records": bill.size("autoscaling"),
-        f"{name}_group_peak": bill.peak("autoscaling"),
-        f"{name}_balancer": bill.of("elbv2"),
-        f"{name}_balancer_peak": bill.peak("elbv2"),
-        f"{name}_metrics": bill.of("cloudwatch"),
-    }
