@@ -21,8 +21,10 @@ A_NODE_SECONDS = 0.6
 """Between two nodes' questions for the ids of all: a thousand nodes ask less than twice a second."""
 AGAIN_SECONDS = 60.0
 """At least so long an answer holds."""
+STALE = 1.5
+"""After so many times that it is forgotten; a node that does not know who is there changes nothing."""
 LONGEST_SECONDS = 3600.0
-"""At most so long it holds, wherever the node stands: others vanish, and its turn must come."""
+"""At the latest then a node asks again, wherever it stands: others vanish, and its turn must come."""
 RETRY_SECONDS = 30.0
 """After a question without an answer, give or take half."""
 
@@ -42,7 +44,7 @@ class Census:
         self._size = 0  # of the group, as it was seen last: it tells how long to wait, no more
         self._rank = 0  # this node's, as it was seen last
         self._share = float(WHOLE)
-        self._since = self._due = 0.0
+        self._since = self._due = self._stale = 0.0
 
     async def look(self, seconds: float, percentage: float) -> None:
         """Do what is due.
@@ -64,9 +66,11 @@ class Census:
             self._due = self._since + waits if counted else _later(seconds)
         if seconds >= self._due:
             written = await tried(self._write, "read the group's nodes")
-            self._due = (
-                seconds + next_wait(self._rank, self._size, percentage) if written else _later(seconds)
-            )
+            waits = next_wait(self._rank, self._size, percentage)
+            self._due = seconds + waits if written else _later(seconds)
+            self._stale = seconds + STALE * _holds(self._size) if written else self._stale
+        if seconds >= self._stale:  # a share that is raised must not be taken by who was there long ago
+            self._nodes.unlink(missing_ok=True)
 
     def _count(self) -> None:
         self._size = self._fleet.size()
@@ -93,15 +97,19 @@ def first_wait(place: float, size: int, percentage: float) -> float:
 
 
 def next_wait(rank: int, size: int, percentage: float) -> float:
-    """Return how many seconds an answer holds.
+    """Return after how many seconds a node asks again.
 
     Args:
         rank: how many nodes stand before this one, and itself.
         size: of the group.
         percentage: of the rollout.
     """
-    holds = max(AGAIN_SECONDS, size * A_NODE_SECONDS)
-    return min(holds * _distance(rank, size, percentage), LONGEST_SECONDS)
+    return min(_holds(size) * _distance(rank, size, percentage), LONGEST_SECONDS)
+
+
+def _holds(size: int) -> float:
+    """Return how many seconds an answer holds for a node whose turn it is."""
+    return max(AGAIN_SECONDS, size * A_NODE_SECONDS)
 
 
 def _distance(rank: float, size: int, percentage: float) -> float:

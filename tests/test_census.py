@@ -16,6 +16,7 @@ from serve_config.census import (
     LONGEST_SECONDS,
     RETRY_SECONDS,
     SPREAD_SECONDS,
+    STALE,
     Census,
     first_wait,
     next_wait,
@@ -76,9 +77,9 @@ def test_whoever_a_rollout_takes_first_asks_first(tmp_path: Path) -> None:
     group.live(SPREAD_SECONDS + 2 * LOOK, 10)
     assert len(group.counted) == 100
     assert max(Counter(group.counted).values()) <= 20
-    knowing = group.knowing()
-    assert knowing == group.ids[: len(knowing)]
-    assert 10 < len(knowing) < 40
+    asked = {one for _, one in group.listed}
+    assert asked == set(group.ids[: len(asked)])
+    assert 10 < len(asked) < 40
 
 
 def test_a_thousand_nodes_together_ask_less_than_twice_a_second(tmp_path: Path) -> None:
@@ -100,6 +101,16 @@ def test_a_larger_share_is_asked_for_anew(tmp_path: Path) -> None:
     group.live(30, 50)
     assert {one for _, one in group.listed[before:]} >= set(group.ids[:10])
     assert len(group.counted) == 20
+
+
+def test_an_old_answer_is_forgotten(tmp_path: Path) -> None:
+    """Whoever is far back asks seldom, and does not decide by what was long ago; whose turn it is keeps asking."""
+    group = Group(10, tmp_path)
+    group.live(SPREAD_SECONDS, 20)
+    group.live(2 * STALE * AGAIN_SECONDS, 20)
+    assert group.knowing()[:2] == group.ids[:2]
+    assert not set(group.ids[6:]) & set(group.knowing())
+    assert {one for _, one in group.listed} & set(group.ids[6:])
 
 
 def test_a_node_whose_turn_has_come_learns_of_it(tmp_path: Path) -> None:
@@ -156,5 +167,5 @@ def test_the_first_question(place: float, size: int, percentage: float, seconds:
     [(1, 10, 10, 60.0), (2, 10, 10, 240.0), (10, 10, 10, 3600.0), (100, 1000, 10, 600.0), (7, 10, 100, 60.0)],
 )
 def test_the_next_questions(rank: int, size: int, percentage: float, seconds: float) -> None:
-    """An answer holds a minute at least, an hour at most."""
+    """After a minute at the soonest, an hour at the latest."""
     assert next_wait(rank, size, percentage) == pytest.approx(seconds)

@@ -46,6 +46,7 @@ def test_calls_of_serving_nodes_grow_no_faster_than_their_group() -> None:
         assert many[f"{phase}_s3"] <= 2.2 * few[f"{phase}_s3"], phase
         assert many[f"{phase}_seconds"] < 120, phase
     assert many["steady_metrics"] <= 2.2 * few["steady_metrics"]
+    assert many["leave_balancer"] <= 6 * many["leave_nodes"]
     assert many["open_group"] <= 2.2 * few["open_group"]
     for one in (few, many):
         assert one["open_group_records"] < 0.5 * OPEN_SECONDS / 60 * one["nodes"] ** 2  # of what it once was
