@@ -73,7 +73,7 @@ def serving_table(found: list[dict[str, float]]) -> str:
     whole("S3 requests in the busiest second, by all", "release_s3_peak")
     whole(f"a new release for {SHARE} %: until those serve it, s", "open_seconds")
     row(
-        "nodes that ever served it / may",
+        "most nodes that served it at once / may",
         *(f"{one['open_most']:.0f} / {one['open_share']:.0f}" for one in found),
     )
     whole(f"API calls about the group within {OPEN_SECONDS / 60:.0f} min, by all", "open_group")
