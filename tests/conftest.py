@@ -30,6 +30,10 @@ for profile, examples in PROFILES.items():
     )
 settings.load_profile("deep" if os.environ.get("SKYLIFT_FUZZ") == "deep" else "suite")
 
+# Hundreds of processes import torch; where the environment says so, each of them would compile it anew (9 of 15 s).
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data for tests, beside the repository; tests that need it skip where it is absent."""
 
