@@ -10,13 +10,14 @@ import math
 import random
 from pathlib import Path
 
+from serve_config.cloud_metrics import LOOK_SECONDS
 from serve_config.fleet import Fleet, tried
 from serve_config.turn import place_of
 
 WHOLE = 100
 """Per cent: no rollout is open."""
-SPREAD_SECONDS = 120.0
-"""Within these all ask how large their group is, where they do not know it; the answer is a number."""
+SPREAD_SECONDS = 30.0
+"""Within these after its start a node asks how large its group is, and then every hour: the answer is a number."""
 A_NODE_SECONDS = 0.6
 """Between two nodes' questions for the ids of all: a thousand nodes ask less than twice a second."""
 AGAIN_SECONDS = 60.0
@@ -44,7 +45,9 @@ class Census:
         self._size = 0  # of the group, as it was seen last: it tells how long to wait, no more
         self._rank = 0  # this node's, as it was seen last
         self._share = float(WHOLE)
-        self._since = self._due = self._stale = 0.0
+        self._opened = self._stale = 0.0
+        self._size_due: float | None = None
+        self._ids_due = math.inf
 
     async def look(self, seconds: float, percentage: float) -> None:
         """Do what is due.
@@ -54,23 +57,36 @@ class Census:
             percentage: of the rollout that is open; 100 for none.
         """
         if percentage != self._share:
-            self._share, self._since = percentage, seconds
-            waits = first_wait(self._place, self._size, percentage)
-            self._due = seconds + (waits if self._size else self._place * SPREAD_SECONDS)
+            self._share, self._opened = percentage, seconds
+            self._ids_due = self._first_due()
+        await self._ask_size(seconds)
         if percentage >= WHOLE:
             self._nodes.unlink(missing_ok=True)
             return
-        if seconds >= self._due and not self._size:
-            counted = await tried(self._count, "read how large the group is")
-            waits = first_wait(self._place, self._size, percentage)
-            self._due = self._since + waits if counted else _later(seconds)
-        if seconds >= self._due:
+        if seconds >= self._ids_due:
             written = await tried(self._write, "read the group's nodes")
             waits = next_wait(self._rank, self._size, percentage)
-            self._due = seconds + waits if written else _later(seconds)
+            self._ids_due = seconds + (waits if written else _about(RETRY_SECONDS))
             self._stale = seconds + STALE * _holds(self._size) if written else self._stale
         if seconds >= self._stale:  # a share that is raised must not be taken by who was there long ago
             self._nodes.unlink(missing_ok=True)
+
+    async def _ask_size(self, seconds: float) -> None:
+        """Ask for the size before a rollout opens: a node that knew none then would be late."""
+        if self._size_due is None:
+            self._size_due = seconds + self._place * SPREAD_SECONDS
+        if seconds < self._size_due:
+            return
+        counted = await tried(self._count, "read how large the group is")
+        self._size_due = seconds + _about(LONGEST_SECONDS if counted else RETRY_SECONDS)
+        if counted and self._ids_due == math.inf:
+            self._ids_due = self._first_due()
+
+    def _first_due(self) -> float:
+        """Return when to ask for all ids, of a rollout that was just seen; never while the size is not known."""
+        if not self._size:
+            return math.inf
+        return self._opened + first_wait(self._place, self._size, self._share)
 
     def _count(self) -> None:
         self._size = self._fleet.size()
@@ -87,13 +103,16 @@ class Census:
 def first_wait(place: float, size: int, percentage: float) -> float:
     """Return after how many seconds of a rollout a node asks first: in the order of the places.
 
+    Whoever need not wait until its next look asks at once: nodes do not look all at the same moment.
+
     Args:
         place: the node's, from 0 to 1.
         size: of the group.
         percentage: of the rollout.
     """
     rank = place * size
-    return min(rank * A_NODE_SECONDS * _distance(rank, size, percentage), place * LONGEST_SECONDS)
+    waits = min(rank * A_NODE_SECONDS * _distance(rank, size, percentage), place * LONGEST_SECONDS)
+    return max(0.0, waits - LOOK_SECONDS)
 
 
 def next_wait(rank: int, size: int, percentage: float) -> float:
@@ -118,5 +137,5 @@ def _distance(rank: float, size: int, percentage: float) -> float:
     return max(1.0, rank / max(1, turns)) ** 2
 
 
-def _later(seconds: float) -> float:
-    return seconds + RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311
+def _about(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311

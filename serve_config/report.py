@@ -10,12 +10,10 @@ from pathlib import Path
 import httpx
 
 from serve_config.census import Census
-from serve_config.cloud_metrics import Look, metric_data, read_page
+from serve_config.cloud_metrics import LOOK_SECONDS, Look, metric_data, read_page
 from serve_config.cloud_settings import CloudSettings
 from serve_config.fleet import Clients, Fleet, tried
 
-LOOK_SECONDS = 10.0
-"""Between two readings of the page, on this machine."""
 REPORT_SECONDS = 60.0
 """Between two reports: CloudWatch's standard resolution."""
 
