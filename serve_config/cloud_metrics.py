@@ -10,6 +10,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+LOOK_SECONDS = 10.0
+"""Between two readings of the page, on this machine."""
 QUEUED, ANSWERED = "ts_queue_latency_microseconds", "ts_inference_requests_total"
 """TorchServe's counters: microseconds that requests waited for a worker, and requests."""
 FRONT_QUEUE = "haproxy_backend_queue_time_average_seconds"

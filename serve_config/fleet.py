@@ -62,26 +62,28 @@ class Fleet:
             aws: the services.
             instance: this node's instance id.
         """
-        self._settings, self._aws, self._instance = settings, aws, instance
+        self._settings, self._aws = settings, aws
+        self.instance = instance
+        """This node's instance id."""
 
     def leave_balancer(self) -> None:
         """Take this node out of the target group: no new requests come, those in flight go on."""
-        targets = [{"Id": self._instance}]
+        targets = [{"Id": self.instance}]
         self._aws.balancing.deregister_targets(TargetGroupArn=self._settings.target_group, Targets=targets)
 
     def in_balancer(self) -> bool:
         """Tell whether the load balancer still sends this node requests, or waits for those in flight."""
-        return self._states([{"Id": self._instance}]).get(self._instance, "unused") != "unused"
+        return self._states([{"Id": self.instance}]).get(self.instance, "unused") != "unused"
 
     def healthy_others(self) -> int:
         """Return how many other nodes the load balancer finds healthy."""
         states = self._states()
-        return sum(state == "healthy" for one, state in states.items() if one != self._instance)
+        return sum(state == "healthy" for one, state in states.items() if one != self.instance)
 
     def report_unhealthy(self) -> None:
         """Ask the group to replace this node: what could be repaired here was tried."""
         self._aws.autoscaling.set_instance_health(
-            InstanceId=self._instance, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False
+            InstanceId=self.instance, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False
         )
 
     def let_go(self) -> None:
@@ -90,19 +92,26 @@ class Fleet:
             self._aws.autoscaling.complete_lifecycle_action(
                 AutoScalingGroupName=self._settings.group,
                 LifecycleHookName=self._settings.hook,
-                InstanceId=self._instance,
+                InstanceId=self.instance,
                 LifecycleActionResult="CONTINUE",
             )
 
     def members(self) -> list[str]:
         """Return the ids of the group's nodes that are in service, this one among them."""
+        instances = self._group().get("Instances", ())
+        serving = {one["InstanceId"] for one in instances if one["LifecycleState"] == "InService"}
+        return sorted(serving | {self.instance})
+
+    def size(self) -> int:
+        """Return how many nodes the group is to have: one number, where `members` names all that are there."""
+        return max(1, int(self._group(IncludeInstances=False).get("DesiredCapacity", 1)))
+
+    def _group(self, **words: bool) -> dict[str, Any]:
         answer = self._aws.autoscaling.describe_auto_scaling_groups(
-            AutoScalingGroupNames=[self._settings.group]
+            AutoScalingGroupNames=[self._settings.group], **words
         )
         groups = answer["AutoScalingGroups"]
-        instances = groups[0]["Instances"] if groups else []
-        serving = {one["InstanceId"] for one in instances if one["LifecycleState"] == "InService"}
-        return sorted(serving | {self._instance})
+        return dict(groups[0]) if groups else {}
 
     def _states(self, targets: Sequence[dict[str, str]] = ()) -> dict[str, str]:
         """Return the states of some targets, of all where none is named: a thousand that leave ask for one each."""

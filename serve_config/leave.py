@@ -12,8 +12,9 @@ from serve_config.fleet import AWS_ERRORS, Fleet, tried
 from serve_config.instance import Notice
 from serve_config.processes import Child, log
 
-POLL_SECONDS = 5.0
-"""Between two questions whether the load balancer is done with this node."""
+FIRST_POLL, LONGEST_POLL = 5.0, 20.0
+"""Seconds between two questions whether the load balancer is done with this node, doubled each time: of a group that
+leaves together each node asks."""
 RESERVE_SECONDS = 20.0
 """Of a spot notice: kept for the last requests and the goodbye."""
 STOP_SECONDS = 40.0
@@ -50,10 +51,11 @@ def serving_seconds(drain_seconds: float, notice: Notice) -> float:
 async def until_released(fleet: Fleet, node: Child, seconds: float) -> None:
     """Wait until the load balancer is done with this node, at most so long, or until the node is gone."""
     deadline = time.monotonic() + seconds
-    ended = asyncio.create_task(node.ended())
+    ended, pause = asyncio.create_task(node.ended()), FIRST_POLL
     try:
         while not ended.done() and (left := deadline - time.monotonic()) > 0:
-            await asyncio.wait([ended], timeout=min(POLL_SECONDS, left))
+            await asyncio.wait([ended], timeout=min(pause, left))
+            pause = min(2 * pause, LONGEST_POLL)
             try:
                 if not await in_background(fleet.in_balancer):
                     return

@@ -13,10 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from moto import mock_aws
 
+from serve_config.census import SPREAD_SECONDS
 from serve_config.cloud_metrics import Look
 from serve_config.fleet import Fleet, clients, public_key, tried
 from serve_config.repair import FIRST_PAUSE, Repair, machine_at_fault
-from serve_config.report import MEMBERS_SECONDS, REPORT_SECONDS, Reporter
+from serve_config.report import REPORT_SECONDS, Reporter
 from serve_config.workplace import Memory
 from tests.cloud_node import REGION, Place
 
@@ -54,6 +55,26 @@ def test_a_node_knows_who_is_there(place: Place, tmp_path: Path) -> None:
     assert fleet.members() == [own, other]
     stranger = Fleet(place.settings(tmp_path), clients(REGION), "i-0stranger")
     assert stranger.members() == sorted([own, other, "i-0stranger"])
+
+
+def test_a_node_knows_how_many_are_to_be_there(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One number, without a word of who they are; a group that is gone has this node alone."""
+    fleet, _, _ = fleet_of(place, tmp_path)
+    said: list[dict[str, Any]] = []
+    groups = fleet._aws.autoscaling
+    answer = groups.describe_auto_scaling_groups
+
+    def ask(**words: Any) -> Any:
+        said.append(words)
+        return answer(**words)
+
+    monkeypatch.setattr(groups, "describe_auto_scaling_groups", ask)
+    assert fleet.size() == 2
+    assert said == [{"AutoScalingGroupNames": [place.group], "IncludeInstances": False}]
+    gone = replace(place.settings(tmp_path), group="gone")
+    assert Fleet(gone, clients(REGION), "i-0").size() == 1
 
 
 def test_a_node_asks_to_be_replaced(place: Place, tmp_path: Path) -> None:
@@ -126,28 +147,6 @@ def test_numbers_are_reported_once_a_minute(place: Place, tmp_path: Path) -> Non
     assert {str(one["Dimensions"]) for one in listed} == {f"[{{'Name': 'Group', 'Value': '{place.group}'}}]"}
 
 
-def test_a_thousand_nodes_together_ask_less_than_twice_a_second(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each of a larger group asks less often: every answer names all of them."""
-    fleet, _, _ = fleet_of(place, tmp_path)
-    asked: list[int] = []
-
-    def members() -> list[str]:
-        asked.append(len(asked))
-        return [f"i-{number}" for number in range(1000)]
-
-    monkeypatch.setattr(fleet, "members", members)
-    reporter = Reporter(place.settings(tmp_path), fleet, clients(REGION), tmp_path / "nodes")
-
-    async def an_hour() -> None:
-        for second in range(1, 3600, 10):
-            await reporter.take(Look(seconds=second, percentage=10))
-
-    asyncio.run(an_hour())
-    assert 1 < len(asked) * 1000 / 3600 < 2
-
-
 def test_a_leaving_node_asks_for_its_own_state_alone(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,18 +167,14 @@ def test_a_leaving_node_asks_for_its_own_state_alone(
 
 
 def test_the_nodes_are_asked_for_only_while_a_rollout_is_open(place: Place, tmp_path: Path) -> None:
-    """The file is there with all ids, is asked for anew each minute, and goes when the rollout is over."""
+    """The file is there with all ids once the node's place has come, and goes when the rollout is over."""
     fleet, own, other = fleet_of(place, tmp_path)
     nodes = tmp_path / "nodes"
     reporter = Reporter(place.settings(tmp_path), fleet, clients(REGION), nodes)
     asyncio.run(reporter.take(Look(seconds=1)))
+    asyncio.run(reporter.take(Look(seconds=2, percentage=50)))
     assert not nodes.exists()
-    asyncio.run(reporter.take(Look(seconds=2, percentage=10)))
+    asyncio.run(reporter.take(Look(seconds=3 + SPREAD_SECONDS, percentage=50)))
     assert nodes.read_text().split() == [own, other]
-    nodes.write_text("known\n")
-    asyncio.run(reporter.take(Look(seconds=3, percentage=10)))
-    assert nodes.read_text() == "known\n"
-    asyncio.run(reporter.take(Look(seconds=3 + MEMBERS_SECONDS, percentage=10)))
-    assert nodes.read_text().split() == [own, other]
-    asyncio.run(reporter.take(Look(seconds=99, percentage=100)))
+    asyncio.run(reporter.take(Look(seconds=999, percentage=100)))
     assert not nodes.exists()
