@@ -80,7 +80,7 @@ def throttled_boot(scene: Scene) -> Throttled:
 def boots_all_the_same(found: Throttled) -> Seen:
     """Judge: calls were refused, and the nodes train.
 
-    EC2 is asked once Auto Scaling has answered, and KMS when something is signed: both may come after the training began.
+    EC2 is asked once Auto Scaling has answered, KMS when something is signed: both may come after the training began.
     """
     refused = ", ".join(f"{count} of {name}" for name, count in found.refused.items())
     return Seen(
