@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,10 @@ settings.load_profile("deep" if os.environ.get("SKYLIFT_FUZZ") == "deep" else "s
 # Hundreds of processes import torch; where the environment says so, each of them would compile it anew (9 of 15 s).
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell starts what it puts in the background with SIGINT ignored, and so would be all that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data for tests, beside the repository; tests that need it skip where it is absent."""

@@ -207,7 +207,14 @@ QUICK = (
 def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
     """A folder per class of real cuts in seven modes trains, is released and serves."""
     folder = write_photographs(tmp_path / "photographs", per_class=20)
-    words = ["--data", f"images:{folder}", "train.steps=30", *QUICK, "compress.distill=false"]
+    words = [
+        "--data",
+        f"images:{folder}",
+        "train.steps=30",
+        *QUICK,
+        "compress.distill=false",
+        "compress.prune=",
+    ]
     result = checked(pipeline(tmp_path / "out", *words))
     assert result["serving"]["accuracy"] >= 0.5
 

@@ -194,7 +194,6 @@ FAULTS = (
         promise="the second one completes it; nothing is there twice",
         inject=up_interrupted,
         verdict=completes,
-        quick=True,
     ),
     Fault(
         name=THROTTLED_BOOT,
@@ -204,7 +203,6 @@ FAULTS = (
         inject=throttled_boot,
         verdict=boots_all_the_same,
         steps=100,
-        quick=True,
     ),
     Fault(
         name="up-again",
