@@ -13,6 +13,7 @@ from pulumi.automation.events import EngineEvent
 
 from infra.rehearsal.faults.fault import Fault, NotRecoveredError, Seen
 from infra.rehearsal.faults.scene import Scene
+from infra.rehearsal.faults.waiting import until
 from infra.rehearsal.inventory import inventory_of
 from infra.rehearsal.story import read
 
@@ -26,6 +27,8 @@ THROTTLED = {
     "s3": {"service": "s3", "status": 503, "code": "SlowDown"},
 }
 """How each service refuses whoever asks too often."""
+AT_BOOT = ("ec2", "autoscaling", "s3")
+"""Of these, whom nodes ask from their boot on; KMS when they sign."""
 THROTTLED_BOOT = "throttled-boot"
 TIMES = 8
 """Calls that each service refuses, of all nodes together, from the first one on."""
@@ -73,18 +76,19 @@ def throttled_boot(scene: Scene) -> Throttled:
     told, _ = read(scene.world.story.path)
     ups = [one.at for one in told if one.kind == "stage" and one.facts.get("name") == "up"]
     seconds = time.time() - ups[-1]
+    # EC2 is asked once Auto Scaling has answered, which may be after the training began.
+    until(
+        lambda: all(scene.ask("harmed")[f"throttled-{name}"] for name in AT_BOOT), "refusal by each service"
+    )
     refused = scene.ask("calm")
     return Throttled(refused={name: refused[f"throttled-{name}"] for name in THROTTLED}, seconds=seconds)
 
 
 def boots_all_the_same(found: Throttled) -> Seen:
-    """Judge: calls were refused, and the nodes train.
-
-    EC2 is asked once Auto Scaling has answered, KMS when something is signed: both may come after the training began.
-    """
+    """Judge: calls were refused, and the nodes train."""
     refused = ", ".join(f"{count} of {name}" for name, count in found.refused.items())
     return Seen(
-        kept=found.refused["s3"] > 0 and found.refused["autoscaling"] + found.refused["ec2"] > 0,
+        kept=all(found.refused.get(name) for name in AT_BOOT),
         what=f"calls refused: {refused}; the first checkpoint {found.seconds:.0f} s after `pulumi up`",
         recovery_seconds=found.seconds,
     )
