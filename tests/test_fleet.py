@@ -49,6 +49,19 @@ def test_a_node_leaves_the_load_balancer_alone(place: Place, tmp_path: Path) -> 
     assert not fleet.in_balancer()
 
 
+def overheard(monkeypatch: pytest.MonkeyPatch, client: Any, call: str) -> list[dict[str, Any]]:
+    """Return a list that grows by the words of each such call; it is answered as before."""
+    said: list[dict[str, Any]] = []
+    answer = getattr(client, call)
+
+    def ask(**words: Any) -> Any:
+        said.append(words)
+        return answer(**words)
+
+    monkeypatch.setattr(client, call, ask)
+    return said
+
+
 def test_a_node_knows_who_is_there(place: Place, tmp_path: Path) -> None:
     """Both are in service; a node that the group does not list counts itself."""
     fleet, own, other = fleet_of(place, tmp_path)
@@ -62,15 +75,7 @@ def test_a_node_knows_how_many_are_to_be_there(
 ) -> None:
     """One number, without a word of who they are; a group that is gone has this node alone."""
     fleet, _, _ = fleet_of(place, tmp_path)
-    said: list[dict[str, Any]] = []
-    groups = fleet._aws.autoscaling
-    answer = groups.describe_auto_scaling_groups
-
-    def ask(**words: Any) -> Any:
-        said.append(words)
-        return answer(**words)
-
-    monkeypatch.setattr(groups, "describe_auto_scaling_groups", ask)
+    said = overheard(monkeypatch, fleet._aws.autoscaling, "describe_auto_scaling_groups")
     assert fleet.size() == 2
     assert said == [{"AutoScalingGroupNames": [place.group], "IncludeInstances": False}]
     gone = replace(place.settings(tmp_path), group="gone")
@@ -152,15 +157,7 @@ def test_a_leaving_node_asks_for_its_own_state_alone(
 ) -> None:
     """Every few seconds: the whole group's would be a thousand states, asked for by a thousand."""
     fleet, own, _ = fleet_of(place, tmp_path)
-    said: list[dict[str, Any]] = []
-    balancing = fleet._aws.balancing
-    answer = balancing.describe_target_health
-
-    def ask(**words: Any) -> Any:
-        said.append(words)
-        return answer(**words)
-
-    monkeypatch.setattr(balancing, "describe_target_health", ask)
+    said = overheard(monkeypatch, fleet._aws.balancing, "describe_target_health")
     assert fleet.in_balancer()
     assert fleet.healthy_others() == 1
     assert [words.get("Targets") for words in said] == [[{"Id": own}], None]
