@@ -170,6 +170,7 @@ def test_kept_serving_answers_the_printed_curl_line(digits: dict[str, Any], out:
     assert json.loads(done.stdout)["run_id"] == digits["run_id"]
 
 
+@pytest.mark.timeout(120)
 def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
     """Ctrl-C during training: exit code 130, nothing runs on."""
     command = [SKYLIFT, "pipeline", "--out", str(tmp_path), "train.epochs=1000", "train.checkpoint_every=10"]
@@ -207,14 +208,7 @@ QUICK = (
 def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
     """A folder per class of real cuts in seven modes trains, is released and serves."""
     folder = write_photographs(tmp_path / "photographs", per_class=20)
-    words = [
-        "--data",
-        f"images:{folder}",
-        "train.steps=30",
-        *QUICK,
-        "compress.distill=false",
-        "compress.prune=",
-    ]
+    words = ["--data", f"images:{folder}", "train.steps=30", *QUICK, "compress.distill=false"]
     result = checked(pipeline(tmp_path / "out", *words))
     assert result["serving"]["accuracy"] >= 0.5
 

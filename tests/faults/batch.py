@@ -135,14 +135,10 @@ def two_at_once(folder: Path) -> Seen:
 
 SAME = "only what is missing is redone, bytes of one undisturbed process"
 FAULTS = (
-    Fault(
-        name="batch: SIGKILL of one rank of two", promise=SAME, inject=one_rank_killed, times=5, quick=False
-    ),
+    Fault(name="batch: SIGKILL of one rank of two", promise=SAME, inject=one_rank_killed, times=5),
     Fault(name="batch: SIGKILL of torchrun and both ranks", promise=SAME, inject=all_killed, times=5),
     Fault(name="batch: SIGKILL of a lone process", promise=SAME, inject=lone_process_killed, times=5),
-    Fault(
-        name="batch: SIGKILL of torchrun alone", promise=SAME, inject=torchrun_killed, times=5, quick=False
-    ),
+    Fault(name="batch: SIGKILL of torchrun alone", promise=SAME, inject=torchrun_killed, times=5),
     Fault(
         name="batch: parts flipped, cut, empty, of another range",
         promise="redone, said",

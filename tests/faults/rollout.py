@@ -191,7 +191,6 @@ FAULTS = (
         promise="no request fails, every answer is of one of the two releases, after the switch of the new one",
         inject=forth_and_back,
         times=5,
-        quick=False,  # the suite's own deployment does it, too: tests/rehearsal/test_rehearse.py
     ),
     Fault(
         name="two nodes follow one pointer with 50 %",

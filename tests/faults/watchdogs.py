@@ -152,7 +152,6 @@ FAULTS = (
         promise="named within 1.25 windows, all ended",
         inject=no_data,
         times=5,
-        quick=False,  # the same watch as for SIGSTOP
     ),
     Fault(
         name="a lone process loops in Python",
@@ -160,7 +159,7 @@ FAULTS = (
         inject=loops,
         times=3,
     ),
-    Fault(name="a rank slowed 2x", promise="named, the other never", inject=straggler, times=20, quick=False),
+    Fault(name="a rank slowed 2x", promise="named, the other never", inject=straggler, times=20),
     Fault(
         name="NaN loss on a rank",
         promise="step, rank and samples named, not saved",
