@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from infra.rehearsal.faults.deploying import kill_half_way
@@ -17,6 +18,13 @@ HALF_WAY = 60
 def test_a_second_up_changes_nothing(dev: Deployment) -> None:
     """All that was asked for is there, as it was asked for."""
     assert dev.up().changes() == {}
+
+
+def test_every_type_went_through_the_engine(dev: Deployment, prod: Deployment) -> None:
+    """What the mocks recorded is in the engine's state, one for one."""
+    for name, stack in (("dev", dev), ("prod", prod)):
+        kept = Counter(one["type"] for one in stack.resources() if one["type"].startswith("aws:"))
+        assert kept == Counter(one.type for one in recorded(name).resources if one.type.startswith("aws:"))
 
 
 def test_the_second_up_of_prod_changes_nothing(prod: Deployment) -> None:

@@ -10,13 +10,15 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 from infra.rehearsal.machines.image import Image, host_name
 from infra.rehearsal.machines.network import Network
+from infra.rehearsal.machines.processes import processes_beside, stands
 
 SCRIPT = Path(__file__).with_name("node.sh")
 NAMESPACES = ["--net", "--mount", "--uts", "--ipc", "--pid"]
@@ -28,6 +30,8 @@ SIZE_TRIES = 20
 """A disk that is written to all the time may need some until it is full."""
 PERIOD_S = 0.5
 """Of a slow machine's running and standing: short beside what notices."""
+STAND_S, LOOK_S = 5.0, 0.002
+"""How long a machine's threads may take to stand, and between two looks: one that writes stands when that is done."""
 
 
 class MachineError(RuntimeError):
@@ -136,6 +140,10 @@ class Machine:
     def freeze(self) -> None:
         """Let it hang: connections stay open and nothing answers."""
         self._all(signal.SIGSTOP)
+        # A signal that is sent is not yet heeded: on busy cores another thread answers before its process stands.
+        end = time.monotonic() + STAND_S
+        while time.monotonic() < end and not all(stands(one.pid) for one in self.processes()):
+            threading.Event().wait(LOOK_S)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -190,8 +198,7 @@ class Machine:
         """Return all that run on it, none once it is off."""
         if not self.alive or self._first is None:
             return []
-        mine = _namespace(self._first.pid)
-        return list(_processes([pid for pid in psutil.pids() if mine and _namespace(pid) == mine]))
+        return processes_beside(self._first.pid)
 
     def run(self, command: Sequence[str], timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command on it, in its environment, and return what came of it.
@@ -273,17 +280,3 @@ class Machine:
         words = [*self._inside(), "mount", "-o", f"remount,size={count}", "disk", "/var/lib"]
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         return done.stderr.strip() if done.returncode else ""
-
-
-def _processes(pids: Iterable[int]) -> Iterator[psutil.Process]:
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            yield psutil.Process(pid)
-
-
-def _namespace(pid: int) -> str:
-    """Return in which processes' namespace one is, empty where it is gone."""
-    try:
-        return str(Path(f"/proc/{pid}/ns/pid").readlink())
-    except OSError:
-        return ""
