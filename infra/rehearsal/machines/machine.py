@@ -139,10 +139,12 @@ class Machine:
 
     def freeze(self) -> None:
         """Let it hang: connections stay open and nothing answers."""
-        self._all(signal.SIGSTOP)
         # A signal that is sent is not yet heeded: on busy cores another thread answers before its process stands.
         end = time.monotonic() + STAND_S
-        while time.monotonic() < end and not all(stands(one.pid) for one in self.processes()):
+        while time.monotonic() < end:
+            self._all(signal.SIGSTOP)
+            if all(stands(one.pid) for one in self.processes()):
+                return
             threading.Event().wait(LOOK_S)
 
     def thaw(self) -> None:
