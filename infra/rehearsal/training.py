@@ -47,7 +47,7 @@ def require_boots(nodes: Path, most: int) -> None:
     Raises:
         RunFailedError: there were more.
     """
-    launched = sorted(nodes.iterdir(), key=lambda one: one.stat().st_ctime) if nodes.exists() else []
+    launched = sorted(nodes.iterdir(), key=lambda one: one.stat().st_mtime_ns) if nodes.exists() else []
     if len(launched) > most:
         console = launched[0] / "console.log"
         lines = console.read_text(errors="replace").strip().splitlines() if console.exists() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +163,12 @@ def test_of_all_that_the_engine_printed_its_errors_are_said() -> None:
 def test_nodes_that_cannot_boot_are_not_launched_for_ever(tmp_path: Path) -> None:
     """The first one's last words are said."""
     require_boots(tmp_path / "none-yet", 0)
-    for name in ("i-1", "i-2"):
+    for at, name in enumerate(("i-2", "i-1")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "console.log").write_text(f"skylift: hello\nskylift: cannot boot: {name}\n")
+        os.utime(tmp_path / name, (at, at))  # two folders made at once may bear the same time
     require_boots(tmp_path, 2)
     with pytest.raises(
-        RunFailedError, match=r"2 were launched and none began; the first said: .* cannot boot: i-1"
+        RunFailedError, match=r"2 were launched and none began; the first said: .* cannot boot: i-2"
     ):
         require_boots(tmp_path, 1)
