@@ -139,6 +139,20 @@ def process_per_gpu(settings: Settings) -> str:
     )
 
 
+def even_shares(settings: Settings) -> str:
+    """A node that gets no even share of the batch waits, and is paid for. A recipe's own batch is only known later."""
+    given = [word.partition("=")[2] for word in settings.settings if word.startswith("train.global_batch=")]
+    fewest = min((one.gpus for one in _types(settings.train_instance_types)), default=0)
+    ranks = settings.train_nodes * (settings.processes_per_node or fewest or 1)
+    if not given or not given[-1].isdecimal() or int(given[-1]) % ranks == 0:
+        return ""
+    return (
+        f"settings must have a train.global_batch that is a multiple of the {ranks} training processes, got "
+        f"{given[-1]}: nodes without an even share would wait; "
+        f"for example train.global_batch={-(-int(given[-1]) // ranks) * ranks}"
+    )
+
+
 def same_devices(settings: Settings) -> str:
     """A release is compiled for a GPU or for a CPU."""
     types = _types(settings.serve_instance_types)
@@ -191,6 +205,7 @@ GROUP_RULES: tuple[Callable[[Settings], str], ...] = (
     reservation_zone,
     same_gpus,
     process_per_gpu,
+    even_shares,
     same_devices,
     one_image,
     image_architecture,

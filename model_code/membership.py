@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
+from model_code.errors import InputError
 from model_code.typed_json import build, parse
 
 
@@ -200,3 +201,22 @@ def usable(nodes: int, *, processes: int, global_batch: int, least: int) -> int:
     """
     fitting = [count for count in range(max(1, least), nodes + 1) if global_batch % (count * processes) == 0]
     return max(fitting, default=0)
+
+
+def require_even(nodes: int, *, processes: int, global_batch: int) -> None:
+    """Refuse a batch that the full group cannot share evenly: some of its nodes would be paid for, and wait.
+
+    Args:
+        nodes: of the full group.
+        processes: training processes a node.
+        global_batch: samples an optimizer step.
+
+    Raises:
+        InputError: there is a remainder.
+    """
+    ranks = nodes * processes
+    if global_batch % ranks:
+        raise InputError(
+            f"train.global_batch must be a multiple of the group's {ranks} training processes ({nodes} nodes of "
+            f"{processes}), got {global_batch}; for example train.global_batch={-(-global_batch // ranks) * ranks}"
+        )

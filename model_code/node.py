@@ -24,6 +24,7 @@ from model_code import node_commands as commands
 from model_code.epoch import train_epoch
 from model_code.errors import InputError, RunFailedError, run_stage
 from model_code.instance import DEFAULT_ENDPOINT, InstanceMetadata
+from model_code.membership import require_even
 from model_code.node_parts import TICK, NodeParts, assemble, count_gpus
 from model_code.node_settings import read_settings
 from model_code.progress import say
@@ -130,6 +131,7 @@ class Node:
         resolved = self._stage(commands.config_command(settings, shards))
         if resolved is not None:
             batch = int(json.loads(resolved.printed)["train"]["global_batch"])
+            require_even(settings.nodes, processes=self.parts.processes, global_batch=batch)
             self._move("training", shards=shards, global_batch=batch)
 
     def train(self, state: RunState) -> None:

@@ -102,6 +102,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "one a GPU is: pulumi config set processesPerNode 0",
     ),
     (
+        "even_shares",
+        {"train_nodes": 3, "train_min_nodes": 1, "settings": ("train.global_batch=64",)},
+        "settings must have a train.global_batch that is a multiple of the 3 training processes, got 64: nodes "
+        "without an even share would wait; for example train.global_batch=66",
+    ),
+    (
         "same_devices",
         {"serve_instance_types": ("g6.xlarge", "c7i.2xlarge")},
         "serveInstanceTypes must all have GPUs or all have none, got `g6.xlarge, c7i.2xlarge`: one release runs on "

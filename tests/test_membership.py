@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -16,6 +17,7 @@ from model_code.membership import (
     decoded,
     heard,
     present,
+    require_even,
     seen,
     silenced,
     usable,
@@ -160,6 +162,17 @@ def test_as_many_nodes_train_as_share_the_batch_evenly(
 ) -> None:
     """Three nodes cannot share 64 samples: two train, one waits."""
     assert usable(nodes, processes=processes, global_batch=batch, least=least) == count
+
+
+def test_a_batch_that_the_full_group_cannot_share_is_refused() -> None:
+    """Before anybody trains; with fewer nodes than the full group, some may wait."""
+    require_even(4, processes=8, global_batch=64)
+    wanted = (
+        "train.global_batch must be a multiple of the group's 24 training processes (3 nodes of 8), got 64; "
+        "for example train.global_batch=72"
+    )
+    with pytest.raises(InputError, match=re.escape(wanted)):
+        require_even(3, processes=8, global_batch=64)
 
 
 def test_the_file_comes_back_as_it_was_written() -> None:

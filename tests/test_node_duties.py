@@ -119,6 +119,26 @@ def test_ready_shards_are_not_prepared(parts: NodeParts, monkeypatch: pytest.Mon
     assert ends(parts, monkeypatch).shards == "s3://data/reviews/v7"
 
 
+def test_a_batch_that_leaves_a_node_without_a_share_ends_the_run(
+    parts: NodeParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that could only wait is not paid for."""
+    object.__setattr__(parts.settings, "nodes", 3)
+    commands(
+        monkeypatch,
+        data="""print('{"uri": "s3://d/v"}')""",
+        config=f"print({CONFIG!r})",
+        train=trained(parts),
+    )
+    state = ends(parts, monkeypatch)
+    assert (state.stage, state.reason) == (
+        "failed",
+        "train.global_batch must be a multiple of the group's 3 training processes (3 nodes of 1), got 64; "
+        "for example train.global_batch=66",
+    )
+    assert described("train")["DesiredCapacity"] == 0
+
+
 BAD = "import sys; sys.stderr.write('error: recipe must be known, got `x`\\n'); sys.exit(2)"
 
 

@@ -30,7 +30,8 @@ def skylift(*words: str, stdin: str = "", code: int = 0) -> str:
 def place(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A working folder with the README's own model, and the bucket that everything is written to."""
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (tmp_path / "mine.py").write_text(readme.partition("```python\n")[2].partition("```")[0])
+    (tmp_path / "model_code").mkdir()
+    (tmp_path / "model_code" / "mine.py").write_text(readme.partition("```python\n")[2].partition("```")[0])
     monkeypatch.chdir(tmp_path)
     return f"{bucket}/skylift"
 
@@ -41,7 +42,15 @@ def test_the_parts_meet_in_a_bucket(place: str, tmp_path: Path) -> None:
     out = ("--out", place)
     data: dict[str, Any] = json.loads(skylift("data", "digits", *out))
     assert data["uri"].startswith(place)
-    words = ["--recipe", "mine.py:recipe", "--data", data["uri"], "--nproc", "1", "train.steps=100"]
+    words = [
+        "--recipe",
+        "model_code/mine.py:recipe",
+        "--data",
+        data["uri"],
+        "--nproc",
+        "1",
+        "train.steps=100",
+    ]
     run: dict[str, Any] = json.loads(skylift("train", *words, *out))
     assert json.loads(skylift("train", *words, *out)) == run
     smaller = ["compress.prune=0.3", "compress.distill=false", "compress.epochs=1", "compress.rounds=0"]

@@ -206,6 +206,7 @@ FAULTS = (
         promise="nodes boot and train all the same",
         inject=throttled_boot,
         verdict=boots_all_the_same,
+        quick=True,
         steps=100,
     ),
     Fault(

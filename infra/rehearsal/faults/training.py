@@ -124,6 +124,7 @@ FAULTS = (
         promise=RESUMES,
         inject=follower_killed,
         verdict=resumes,
+        quick=True,
         steps=120,
     ),
     Fault(
