@@ -198,14 +198,18 @@ def show(folder: Folder, *, as_json: bool) -> str:
     return result.outcome
 
 
-def last_words(folder: Folder) -> str:
-    """Return why a rehearsal ended without a result."""
+def told(folder: Folder) -> list[str]:
+    """Return why a rehearsal ended without a result, as far as it said so itself."""
     from infra.rehearsal.story import read
 
     events, _ = read(folder.events)
-    told = [str(one.facts["failed"]) for one in events if "failed" in one.facts]
+    return [str(one.facts["failed"]) for one in events if "failed" in one.facts]
+
+
+def last_words(folder: Folder) -> str:
+    """Return why a rehearsal ended without a result."""
     log = folder.log.read_text(errors="replace").strip().splitlines() if folder.log.exists() else []
-    said = (told or log or ["it was killed"])[-1]
+    said = (told(folder) or log or ["it was killed"])[-1]
     return f"the rehearsal ended before it was over: {said} (its log: {folder.log})"
 
 
@@ -276,13 +280,18 @@ def console_of(folder: Folder, node: str) -> Path:
 
 @app.command()
 def down(out: Where = DEFAULT_FOLDER) -> None:
-    """Destroy a rehearsal that is up."""
+    """Destroy a rehearsal that is up; one that is not over yet is ended, which is no failure of this command."""
     from infra.rehearsal import detached
     from infra.rehearsal.folder import folder_at, is_up
+    from infra.rehearsal.result import INTERRUPTED, from_json
 
     folder = folder_at(out)
     if not is_up(folder):
         progress.print(f"no rehearsal is up in {folder.path}", soft_wrap=True, highlight=False)
         return
     detached.down(folder, progress)
+    outcomes = [from_json(folder.result.read_bytes()).outcome] if folder.result.exists() else told(folder)
+    if INTERRUPTED in outcomes:
+        progress.print("it was ended before it was over; what was there is destroyed")
+        return
     conclude(folder, as_json=False)

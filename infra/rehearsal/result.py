@@ -9,6 +9,9 @@ from pydantic import TypeAdapter
 
 from infra.rehearsal.provider.row import Kind
 
+INTERRUPTED = "it was interrupted"
+"""Outcome of one that was asked to end before it was over."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:

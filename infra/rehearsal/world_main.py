@@ -26,6 +26,7 @@ from infra.rehearsal.folder import Folder
 from infra.rehearsal.machines.namespaces import prepare
 from infra.rehearsal.plan import Plan
 from infra.rehearsal.rehearse import rehearse, require_success, take_down
+from infra.rehearsal.result import INTERRUPTED
 from infra.rehearsal.stages import said
 from infra.rehearsal.story import Story
 from infra.rehearsal.training import ranks
@@ -36,7 +37,6 @@ FAILURES = (
     *(auto.CommandError, BotoCoreError, ClientError, OSError),
 )
 """What a rehearsal may end by; anything else is a mistake of ours, whose trace is wanted in the log."""
-INTERRUPTED = "it was interrupted"
 
 
 def main(path: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from typer.testing import CliRunner
 from infra.cli import rehearse_command
 from infra.cli.errors import InputError, RunFailedError
 from infra.cli.rehearse_command import console_of, last_words, plan, stack_words
+from infra.rehearsal import detached
 from infra.rehearsal.folder import Folder, folder_at, held
 from infra.rehearsal.plan import Plan
+from infra.rehearsal.result import INTERRUPTED
 from infra.rehearsal.story import Story
+from tests.rehearsal.a_result import a_result
 
 
 def asked(
@@ -117,6 +121,34 @@ def test_a_second_rehearsal_in_the_same_folder_is_refused(folder: Folder) -> Non
         assert isinstance(said.exception, RunFailedError)  # it is up, and no world of ours
     said = CliRunner().invoke(rehearse_command.app, ["down", "--out", str(folder.path)])
     assert said.exit_code == 0
+
+
+@pytest.mark.parametrize("has_result", [True, False])
+def test_one_that_is_not_over_is_ended_without_a_failure(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, has_result: bool
+) -> None:
+    """That is what was asked for; any other end of it is said, and its code is 1."""
+    ends = {"reason": INTERRUPTED}
+
+    def end(*_: object) -> None:
+        if has_result:
+            folder.result.write_bytes(replace(a_result(), outcome=ends["reason"]).to_json())
+        else:
+            Story(folder.events).tell("note", "failed", failed=ends["reason"])
+
+    monkeypatch.setattr(detached, "down", end)
+    monkeypatch.setattr("infra.rehearsal.folder.is_up", lambda _: True)
+    runner, words = CliRunner(), ["down", "--out", str(folder.path)]
+    done = runner.invoke(rehearse_command.app, words)
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+        0,
+        "it was ended before it was over; what was there is destroyed",
+    )
+    folder.events.unlink()
+    ends["reason"] = "left over: a bucket"
+    failed = runner.invoke(rehearse_command.app, words)
+    assert isinstance(failed.exception, RunFailedError)
+    assert "left over: a bucket" in str(failed.exception)
 
 
 def test_why_a_world_ended_without_a_result(folder: Folder) -> None:
