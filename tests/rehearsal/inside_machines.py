@@ -114,25 +114,26 @@ def test_its_disk_is_its_own_and_can_be_full(world: SmallWorld) -> None:
 
 def test_a_frozen_node_keeps_its_connections(world: SmallWorld) -> None:
     node = world.nodes(2)[0]
-    with socket.create_connection((node.address, 7000), timeout=5) as connection:
+    with socket.create_connection((node.address, 7000), timeout=30) as connection:
         node.freeze()
         connection.sendall(b"a")
         connection.settimeout(0.5)
         with pytest.raises(TimeoutError):
             connection.recv(1)
         node.thaw()
-        connection.settimeout(5)
+        connection.settimeout(30)
         assert connection.recv(1) == b"a"
 
 
 def test_a_slow_node_does_less(world: SmallWorld) -> None:
     node = world.nodes(2)[0]
-    work = ["python3", "-c", "import time; t = time.time(); sum(range(20_000_000)); print(time.time() - t)"]
-    usual = float(node.run(work).stdout)
+    code = (
+        "import time; t = time.time(); sum(range(20_000_000)); print((time.time() - t) / time.process_time())"
+    )
     node.slow(4)
-    slow = float(node.run(work).stdout)
+    slow = float(node.run(["python3", "-c", code]).stdout)
     node.full_speed()
-    assert slow > 2 * usual
+    assert slow > 2  # seconds that pass for one of the processor's; others who want the cores only add to it
 
 
 def test_no_dead_process_stays(world: SmallWorld) -> None:
@@ -144,7 +145,7 @@ def test_no_dead_process_stays(world: SmallWorld) -> None:
 def test_without_power_nobody_is_told(world: SmallWorld) -> None:
     """Whoever was connected hears nothing, and whoever calls hears nothing; the group brings another node."""
     lost, kept = world.nodes(2)
-    with socket.create_connection((lost.address, 7000), timeout=5) as connection:
+    with socket.create_connection((lost.address, 7000), timeout=30) as connection:
         lost.vanish()
         assert lost.processes() == []
         connection.sendall(b"a")

@@ -147,7 +147,7 @@ def test_a_slow_answer_comes_when_the_rule_is_lifted(cloud: Cloud) -> None:
 
 
 def test_a_rule_ends_by_itself(cloud: Cloud) -> None:
-    cloud.rules.interfere(name="short", harm="refuse", service="s3", seconds=0.2)
+    cloud.rules.interfere(name="short", harm="refuse", service="s3", seconds=2)
     with pytest.raises(ClientError):
         keys(cloud)
     deadline = time.monotonic() + 10
