@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -75,6 +77,19 @@ class RunningNode:
                 while part := connection.recv(65536):
                     answer += part
             return answer
+
+    def reset(self, times: int) -> None:
+        """Ask TorchServe itself, so many times, and reset each connection; return when it has answered once more."""
+        (java,) = [one for one in self.family() if one.name() == "java"]
+        words = java.cmdline()
+        config = Path(words[words.index("-f") + 1]).read_text()
+        port = int(re.findall(r"^inference_address=http://127\.0\.0\.1:(\d+)$", config, re.MULTILINE)[0])
+        for _ in range(times):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+                connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert b"Healthy" in connection.recv(1 << 14)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert httpx.get(f"http://127.0.0.1:{port}/ping", trust_env=False).json() == {"status": "Healthy"}
 
     def family(self) -> list[psutil.Process]:
         """Return every process below the node."""

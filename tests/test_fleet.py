@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from moto import mock_aws
 
 from serve_config.census import SPREAD_SECONDS
 from serve_config.cloud_metrics import Look
@@ -20,15 +19,13 @@ from serve_config.repair import FIRST_PAUSE, Repair, machine_at_fault
 from serve_config.report import REPORT_SECONDS, Reporter
 from serve_config.workplace import Memory
 from tests.cloud_node import REGION, Place
+from tests.training_group import emulated
 
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """A group of two behind a target group."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
+    with emulated(monkeypatch):
         yield Place()
 
 

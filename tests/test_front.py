@@ -5,18 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
-import socket
-import struct
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from PIL import Image
 
@@ -297,16 +292,5 @@ def test_one_port_has_everybodys_metrics(node: RunningNode) -> None:
 @pytest.mark.usefixtures("client")
 def test_a_closed_connection_is_no_error_in_the_log(node: RunningNode) -> None:
     """HAProxy resets the idle connections that it needs no more, and TorchServe calls each an error."""
-    (java,) = [
-        one for one in psutil.Process(node.process.pid).children(recursive=True) if one.name() == "java"
-    ]
-    words = java.cmdline()
-    config = Path(words[words.index("-f") + 1]).read_text()
-    port = int(re.findall(r"^inference_address=http://127\.0\.0\.1:(\d+)$", config, re.MULTILINE)[0])
-    for _ in range(20):
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b"Healthy" in connection.recv(1 << 14)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert httpx.get(f"http://127.0.0.1:{port}/ping").json() == {"status": "Healthy"}
+    node.reset(times=20)
     assert "reset by peer" not in "".join(node.log)

@@ -124,18 +124,10 @@ def test_a_batch_that_leaves_a_node_without_a_share_ends_the_run(
 ) -> None:
     """A node that could only wait is not paid for."""
     object.__setattr__(parts.settings, "nodes", 3)
-    commands(
-        monkeypatch,
-        data="""print('{"uri": "s3://d/v"}')""",
-        config=f"print({CONFIG!r})",
-        train=trained(parts),
-    )
+    commands(monkeypatch, data="""print('{"uri": "s3://d/v"}')""", config=f"print({CONFIG!r})")
     state = ends(parts, monkeypatch)
-    assert (state.stage, state.reason) == (
-        "failed",
-        "train.global_batch must be a multiple of the group's 3 training processes (3 nodes of 1), got 64; "
-        "for example train.global_batch=66",
-    )
+    assert state.stage == "failed"
+    assert "multiple of the group's 3 training processes (3 nodes of 1), got 64" in state.reason
     assert described("train")["DesiredCapacity"] == 0
 
 

@@ -202,9 +202,8 @@ def _create(made: Balanced, nodes: int) -> None:
         ]["SubnetId"]
         for at, zone in enumerate("ab")
     ]
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     for at in range(nodes):
-        run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnets[at % 2])
+        run = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnets[at % 2])
         instance = run["Instances"][0]
         made.instances[instance["InstanceId"]] = instance["PrivateIpAddress"]
     group = elb.create_target_group(
