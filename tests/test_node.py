@@ -48,17 +48,21 @@ def test_a_stopped_node_finishes_what_it_has_and_leaves_nothing(words: list[str]
         folder = Path(node.facts["ca"]).parent
         family = node.family()
         statuses: list[int] = []
+        large = slow_picture()
 
         def ask() -> None:
             with node.client() as client:
-                answer = client.post(f"/predictions/{NAME}", content=slow_picture(), headers=PNG)
+                answer = client.post(f"/predictions/{NAME}", content=large, headers=PNG)
                 statuses.append(answer.status_code)
 
         asking = [threading.Thread(target=ask) for _ in range(3)]
+        (worker,) = node.workers()
+        worker.suspend()  # or the first may be answered before the last is sent
         for one in asking:
             one.start()
         until(lambda: in_service(node) == 3, 10, "three requests in flight")
         node.process.send_signal(signal.SIGTERM)
+        worker.resume()
         for one in asking:
             one.join(60)
         assert statuses == [200, 200, 200]
