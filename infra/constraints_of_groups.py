@@ -130,7 +130,7 @@ def same_gpus(settings: Settings) -> str:
 
 def process_per_gpu(settings: Settings) -> str:
     """NCCL refuses two ranks on one GPU."""
-    fewest = min((one.gpus for one in _types(settings.train_instance_types)), default=0)
+    fewest = _fewest_gpus(settings)
     if not fewest or settings.processes_per_node <= fewest:
         return ""
     return (
@@ -142,7 +142,7 @@ def process_per_gpu(settings: Settings) -> str:
 def even_shares(settings: Settings) -> str:
     """A node that gets no even share of the batch waits, and is paid for. A recipe's own batch is only known later."""
     given = [word.partition("=")[2] for word in settings.settings if word.startswith("train.global_batch=")]
-    fewest = min((one.gpus for one in _types(settings.train_instance_types)), default=0)
+    fewest = _fewest_gpus(settings)
     ranks = settings.train_nodes * (settings.processes_per_node or fewest or 1)
     if not given or not given[-1].isdecimal() or int(given[-1]) % ranks == 0:
         return ""
@@ -215,3 +215,7 @@ GROUP_RULES: tuple[Callable[[Settings], str], ...] = (
 
 def _types(names: Sequence[str]) -> list[InstanceType]:
     return [instance_type(name) for name in names]
+
+
+def _fewest_gpus(settings: Settings) -> int:
+    return min((one.gpus for one in _types(settings.train_instance_types)), default=0)
