@@ -114,14 +114,14 @@ def test_its_disk_is_its_own_and_can_be_full(world: SmallWorld) -> None:
 
 def test_a_frozen_node_keeps_its_connections(world: SmallWorld) -> None:
     node = world.nodes(2)[0]
-    with socket.create_connection((node.address, 7000), timeout=30) as connection:
+    with socket.create_connection((node.address, 7000), timeout=5) as connection:
         node.freeze()
         connection.sendall(b"a")
         connection.settimeout(0.5)
         with pytest.raises(TimeoutError):
             connection.recv(1)
         node.thaw()
-        connection.settimeout(30)
+        connection.settimeout(5)
         assert connection.recv(1) == b"a"
 
 
@@ -149,7 +149,7 @@ def test_no_dead_process_stays(world: SmallWorld) -> None:
 def test_without_power_nobody_is_told(world: SmallWorld) -> None:
     """Whoever was connected hears nothing, and whoever calls hears nothing; the group brings another node."""
     lost, kept = world.nodes(2)
-    with socket.create_connection((lost.address, 7000), timeout=30) as connection:
+    with socket.create_connection((lost.address, 7000), timeout=5) as connection:
         lost.vanish()
         assert lost.processes() == []
         connection.sendall(b"a")
