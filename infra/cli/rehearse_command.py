@@ -292,6 +292,6 @@ def down(out: Where = DEFAULT_FOLDER) -> None:
     detached.down(folder, progress)
     outcomes = [from_json(folder.result.read_bytes()).outcome] if folder.result.exists() else told(folder)
     if INTERRUPTED in outcomes:
-        progress.print("it was ended before it was over; what was there is destroyed")
+        progress.print("it was ended before it was over; nothing of it is up")
         return
     conclude(folder, as_json=False)

@@ -142,7 +142,7 @@ def test_one_that_is_not_over_is_ended_without_a_failure(
     done = runner.invoke(rehearse_command.app, words)
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (
         0,
-        "it was ended before it was over; what was there is destroyed",
+        "it was ended before it was over; nothing of it is up",
     )
     folder.events.unlink()
     ends["reason"] = "left over: a bucket"
